@@ -1,0 +1,84 @@
+"""Grow, blend and prune modules inside a PyTorch network while it trains.
+
+The names below are the public API; each is imported when it is first used, so that ``import kaslite`` is quick and
+``kaslite --help`` loads no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kaslite import blueprints
+    from kaslite.blending import BlendingConfig, BlendingStrategy, FixedRampBlending
+    from kaslite.blueprints import blueprint
+    from kaslite.controllers import Advance, Cull, Decision, Fossilize, Germinate, Observation, Plateau, Wait
+    from kaslite.errors import KasliteError, RefusedError, UsageError
+    from kaslite.events import Event
+    from kaslite.lifecycle import SeedState
+    from kaslite.seeds import SeededModel, Span
+    from kaslite.training import Evaluation, Grower
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Advance": "kaslite.controllers",
+    "BlendingConfig": "kaslite.blending",
+    "BlendingStrategy": "kaslite.blending",
+    "Cull": "kaslite.controllers",
+    "Decision": "kaslite.controllers",
+    "Evaluation": "kaslite.training",
+    "Event": "kaslite.events",
+    "FixedRampBlending": "kaslite.blending",
+    "Fossilize": "kaslite.controllers",
+    "Germinate": "kaslite.controllers",
+    "Grower": "kaslite.training",
+    "KasliteError": "kaslite.errors",
+    "Observation": "kaslite.controllers",
+    "Plateau": "kaslite.controllers",
+    "RefusedError": "kaslite.errors",
+    "SeedState": "kaslite.lifecycle",
+    "SeededModel": "kaslite.seeds",
+    "Span": "kaslite.seeds",
+    "UsageError": "kaslite.errors",
+    "Wait": "kaslite.controllers",
+    "blueprint": "kaslite.blueprints",
+}
+
+__all__ = [
+    "Advance",
+    "BlendingConfig",
+    "BlendingStrategy",
+    "Cull",
+    "Decision",
+    "Evaluation",
+    "Event",
+    "FixedRampBlending",
+    "Fossilize",
+    "Germinate",
+    "Grower",
+    "KasliteError",
+    "Observation",
+    "Plateau",
+    "RefusedError",
+    "SeedState",
+    "SeededModel",
+    "Span",
+    "UsageError",
+    "Wait",
+    "blueprint",
+    "blueprints",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "blueprints":
+        return importlib.import_module("kaslite.blueprints")
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'kaslite' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

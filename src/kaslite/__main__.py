@@ -1,0 +1,5 @@
+"""``python -m kaslite`` is ``kaslite``."""
+
+from kaslite.cli.main import main
+
+main()

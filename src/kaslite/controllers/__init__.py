@@ -1,0 +1,27 @@
+"""Controllers: they look at an `Observation` and answer with a `Decision`; they never touch a model."""
+
+from kaslite.controllers.base import (
+    Advance,
+    Controller,
+    Cull,
+    Decision,
+    Fossilize,
+    Germinate,
+    Observation,
+    SeedObservation,
+    Wait,
+)
+from kaslite.controllers.plateau import Plateau
+
+__all__ = [
+    "Advance",
+    "Controller",
+    "Cull",
+    "Decision",
+    "Fossilize",
+    "Germinate",
+    "Observation",
+    "Plateau",
+    "SeedObservation",
+    "Wait",
+]

@@ -1,0 +1,101 @@
+"""What a controller sees and what it may answer: frozen records, so that a log can be replayed through any controller.
+
+Not for: carrying decisions out; only `kaslite.training` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kaslite.lifecycle import SeedState
+    from kaslite.signals.interval import Interval
+
+
+@dataclass(frozen=True)
+class SeedObservation:
+    """One seed at the end of an epoch; ``None`` = not measured."""
+
+    layer: str
+    seed: int
+    state: SeedState
+    blueprint_id: str | None
+    epochs_in_state: int
+    held_epochs: int  # epochs in a row in which removing it surely cost something
+    alpha: float
+    ramp: float
+    training_progress: float | None  # in [0, 1]
+    removal_cost: Interval | None  # validation loss without it minus with it, per sample
+    baseline_loss: float | None  # validation loss when it germinated
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A run at the end of an epoch; ``None`` = not measured."""
+
+    epoch: int
+    train_loss: float | None
+    val_loss: float | None
+    val_accuracy: float | None
+    health: Mapping[str, float | None]  # by layer; low = hardly tells samples apart
+    drift: Mapping[str, float | None]  # by layer
+    blueprints: Mapping[str, tuple[str, ...]]  # by layer: what can grow there, in the user's order
+    seeds: tuple[SeedObservation, ...]  # all seeds, the dormant ones too
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Do nothing."""
+
+    reason: str = "by hand"
+
+
+@dataclass(frozen=True)
+class Germinate:
+    """Build ``blueprint`` in a dormant seed."""
+
+    layer: str
+    seed: int
+    blueprint: str
+    reason: str = "by hand"
+
+
+@dataclass(frozen=True)
+class Advance:
+    """Move a seed on: TRAINING to BLENDING, or SHADOWING to PROBATIONARY."""
+
+    layer: str
+    seed: int
+    reason: str = "by hand"
+
+
+@dataclass(frozen=True)
+class Fossilize:
+    """Commit a probationary seed."""
+
+    layer: str
+    seed: int
+    reason: str = "by hand"
+
+
+@dataclass(frozen=True)
+class Cull:
+    """Reject a live seed; it fades out along its ramp."""
+
+    layer: str
+    seed: int
+    reason: str = "by hand"
+
+
+Decision = Wait | Germinate | Advance | Fossilize | Cull
+
+
+class Controller(Protocol):
+    """Decides once an epoch."""
+
+    def decide(self, observation: Observation) -> Decision:
+        """Return what to do now."""
+        ...

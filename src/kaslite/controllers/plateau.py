@@ -1,0 +1,127 @@
+"""`Plateau` (code name: KasminaMicro): grow when the validation loss has stopped falling, keep what earns its place.
+
+The documented rule (patience, delta, accuracy threshold, lowest health first), judged by the slope of the loss over the
+patience window. One seed grows at a time, so that what is measured belongs to it.
+Not for: choosing among the seeds of one layer by their history.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import final
+
+from kaslite.controllers.base import (
+    Advance,
+    Cull,
+    Decision,
+    Fossilize,
+    Germinate,
+    Observation,
+    SeedObservation,
+    Wait,
+)
+from kaslite.errors import UsageError
+from kaslite.lifecycle import GROWING, SeedState
+from kaslite.signals.plateau import is_plateau
+
+
+@final
+class Plateau:
+    """Grows one seed at a time, on plateaus.
+
+    Args:
+        patience: epochs over which the slope of the validation loss is judged; at least 3.
+        delta: the fall of the loss an epoch that still counts as progress.
+        acc_threshold: grow nothing once the validation accuracy has reached this.
+        shadow_epochs: a seed that trains longer than this in the shadow blends if it points downhill, and goes if not.
+        probation_epochs: epochs in a row that the evidence has to hold; the gate asks for at least 3.
+        trial_epochs: a seed that stays unproven for this many epochs goes.
+
+    >>> Plateau(patience=2)
+    Traceback (most recent call last):
+        ...
+    kaslite.errors.UsageError: patience is 2; a slope needs at least 3 epochs.
+    """
+
+    def __init__(
+        self,
+        patience: int = 15,
+        delta: float = 1e-4,
+        acc_threshold: float = 0.95,
+        *,
+        shadow_epochs: int = 5,
+        probation_epochs: int = 3,
+        trial_epochs: int = 20,
+    ) -> None:
+        if patience < 3:
+            raise UsageError(f"patience is {patience}; a slope needs at least 3 epochs.")
+        self.patience = patience
+        self.delta = delta
+        self.acc_threshold = acc_threshold
+        self.shadow_epochs = shadow_epochs
+        self.probation_epochs = probation_epochs
+        self.trial_epochs = trial_epochs
+        self._losses: deque[float] = deque(maxlen=patience)  # since the last seed was settled
+        self._germinations = 0
+
+    def decide(self, observation: Observation) -> Decision:
+        """Settle the seed that is growing, or else see whether it is time for the next one."""
+        growing = [seed for seed in observation.seeds if seed.state in GROWING]
+        if growing:
+            self._losses.clear()
+            return self._settle(growing[0], observation.val_loss)
+        return self._grow(observation)
+
+    def _settle(self, seed: SeedObservation, val_loss: float | None) -> Decision:
+        if seed.state is SeedState.TRAINING and seed.epochs_in_state >= self.shadow_epochs:
+            return self._end_training(seed)
+        if seed.state in (SeedState.SHADOWING, SeedState.PROBATIONARY):
+            return self._judge(seed, val_loss)
+        return Wait(f"{seed.layer}:{seed.seed} is {seed.state}")
+
+    def _end_training(self, seed: SeedObservation) -> Decision:
+        place, progress = (seed.layer, seed.seed), seed.training_progress
+        if progress:
+            return Advance(*place, reason=f"{seed.epochs_in_state} epochs in the shadow, it points downhill by {progress:.3f}")
+        return Cull(*place, reason=f"{seed.epochs_in_state} epochs in the shadow, it does not point downhill")
+
+    def _judge(self, seed: SeedObservation, val_loss: float | None) -> Decision:
+        place, cost = (seed.layer, seed.seed), seed.removal_cost
+        evidence = "unmeasured" if cost is None else f"removing it costs {cost.lower:+.4f} to {cost.upper:+.4f}"
+        if cost is not None and cost.upper < 0:
+            return Cull(*place, reason=f"it does harm: {evidence}")
+        if cost is not None and cost.lower > 0:
+            if seed.state is SeedState.SHADOWING:
+                return Advance(*place, reason=evidence)
+            worse = val_loss is None or seed.baseline_loss is None or val_loss > seed.baseline_loss
+            if seed.held_epochs >= self.probation_epochs and not worse:
+                return Fossilize(*place, reason=evidence)
+        if seed.epochs_in_state >= self.trial_epochs:
+            return Cull(*place, reason=f"not proven in {seed.epochs_in_state} epochs: {evidence}")
+        return Wait(f"{seed.layer}:{seed.seed} is on trial: {evidence}")
+
+    def _grow(self, observation: Observation) -> Decision:
+        loss, accuracy = observation.val_loss, observation.val_accuracy
+        if loss is None or not math.isfinite(loss):
+            return Wait("there is no finite validation loss to judge by")
+        self._losses.append(loss)
+        if accuracy is not None and accuracy >= self.acc_threshold:
+            return Wait(f"accuracy {accuracy:.4f} has reached {self.acc_threshold}")
+        if len(self._losses) < self.patience:
+            return Wait(f"{len(self._losses)} of {self.patience} epochs seen")
+        if not is_plateau(self._losses, self.delta):
+            return Wait("the loss is falling")
+        return self._germinate(observation)
+
+    def _germinate(self, observation: Observation) -> Decision:
+        free = [s for s in observation.seeds if s.state is SeedState.DORMANT and observation.blueprints[s.layer]]
+        if not free:
+            return Wait("a plateau, and no seed is free")
+        # Lowest health first; a layer whose health nobody measured comes last.
+        seed = min(free, key=lambda s: math.inf if (h := observation.health[s.layer]) is None else h)
+        choices = observation.blueprints[seed.layer]
+        choice = choices[self._germinations % len(choices)]
+        self._germinations += 1
+        self._losses.clear()
+        return Germinate(seed.layer, seed.seed, choice, reason=f"the loss did not fall in {self.patience} epochs")

@@ -1,0 +1,49 @@
+"""Every error that kaslite raises on purpose, under one root.
+
+The message is one sentence or two: what was wrong, what was received, what is accepted, the remedy.
+Not for: bugs. Those stay ``AssertionError``, ``TypeError`` and so on, with their traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class KasliteError(Exception):
+    """Root of all errors that kaslite raises on purpose."""
+
+
+class UsageError(KasliteError):
+    """The request cannot be carried out as it was written: a name, a number, an order of calls."""
+
+
+class RefusedError(KasliteError):
+    """The request was understood, and a gate said no; the model is as it was."""
+
+
+class IllegalTransitionError(KasliteError):
+    """A seed was asked to move to a state that the table of transitions does not allow."""
+
+
+class DataError(KasliteError):
+    """The data set cannot be learned from as it is."""
+
+
+class StorageError(KasliteError):
+    """A folder or file of a run cannot be written or read."""
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
+    """Build the error for a name that nobody registered, with the nearest known one.
+
+    >>> str(unknown_name("blueprint", "mpl", ["mlp", "low_rank"]))
+    "unknown blueprint 'mpl': did you mean 'mlp'? Known are: low_rank, mlp."
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return UsageError(f"unknown {what} {name!r}: {hint}Known are: {', '.join(names) or 'none'}.")

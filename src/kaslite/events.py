@@ -1,0 +1,189 @@
+"""The facts of a run, one frozen record each; `Event` is their tagged union.
+
+An event is written once and never changed. Views, sinks and analytics are folds over events, so whatever they
+show can be rebuilt from the log. Events are plain data: no tensors, and importing this module does not import torch.
+
+An event log is one JSON object a line (`to_line`, `from_line`): strict JSON, so a number that is not finite becomes
+``null``. ``None`` always means "not measured".
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fact:
+    epoch: int  # the epoch in which it happened, from 1; 0 before the first
+    sequence: int = 0  # its place in the log, from 1; 0 until a log numbers it
+    timestamp: float = field(default_factory=time.time)  # seconds since 1970
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SeedFact(_Fact):
+    layer: str  # name of the submodule that the seed writes to
+    seed: int  # index of the seed in its layer
+    blueprint_id: str | None  # what it grew into; None if nothing yet
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(_Fact):
+    """First line of every log."""
+
+    type: Literal["run_started"] = "run_started"
+    schema_version: int = SCHEMA_VERSION
+    run_name: str
+    config: dict[str, Any]
+    seeds: tuple[tuple[str, int], ...]  # every place where a seed can grow: (layer, seed)
+    host_params: int
+    num_threads: int
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseStarted(_Fact):
+    """``phase_1`` is the warm-up, in which nothing grows; ``phase_2`` the adaptation."""
+
+    type: Literal["phase_started"] = "phase_started"
+    phase: str
+    epochs: int  # planned
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedReading:
+    """What was measured of one live seed at the end of an epoch."""
+
+    layer: str
+    seed: int
+    state: str
+    blueprint_id: str | None
+    alpha: float  # its weight in the forward pass
+    ramp: float  # progress of its blend, in [0, 1]
+    drift: float | None  # 1 - cosine between its layer's feature with and without the layer's seeds
+    health: float | None  # variance of its layer's feature over the validation samples
+    training_progress: float | None  # cosine between its delta and the descent direction, in [0, 1]
+    removal_cost: float | None  # mean rise of the validation loss when it is switched off
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochCompleted(_Fact):
+    """One epoch of training and validation."""
+
+    type: Literal["epoch_completed"] = "epoch_completed"
+    phase: str
+    train_loss: float | None
+    val_loss: float | None
+    val_accuracy: float | None
+    best_accuracy: float | None
+    learning_rate: float
+    epoch_duration_s: float
+    seeds: tuple[SeedReading, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionMade(_Fact):
+    """A controller decided, and why; ``refusal`` is the gate's reason where it was not carried out."""
+
+    type: Literal["decision_made"] = "decision_made"
+    decision: Literal["wait", "germinate", "advance", "fossilize", "cull"]
+    reason: str
+    layer: str | None = None
+    seed: int | None = None
+    blueprint_id: str | None = None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedGerminated(_SeedFact):
+    """A seed's module was built."""
+
+    type: Literal["seed_germinated"] = "seed_germinated"
+    params: int  # trainable
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedStateChanged(_SeedFact):
+    """A seed moved along the table of transitions."""
+
+    type: Literal["seed_state_changed"] = "seed_state_changed"
+    from_state: str
+    to_state: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftWarned(_SeedFact):
+    """A seed turned its layer's feature further than ``drift_warn``."""
+
+    type: Literal["drift_warned"] = "drift_warned"
+    drift: float
+    threshold: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedFossilized(_SeedFact):
+    """A seed was committed."""
+
+    type: Literal["seed_fossilized"] = "seed_fossilized"
+    improvement: float | None  # validation accuracy since germination, percentage points; never evidence
+    params_added: int
+    removal_cost: float | None
+    twin_gain: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedCulled(_SeedFact):
+    """A seed was rejected."""
+
+    type: Literal["seed_culled"] = "seed_culled"
+    reason: str
+    improvement: float | None  # as in `SeedFossilized`
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFinished(_Fact):
+    """Last line of the log of a run that was not killed."""
+
+    type: Literal["run_finished"] = "run_finished"
+    status: Literal["completed", "interrupted", "failed"]
+    metrics: dict[str, float | int | None] | None  # content of metrics.json if completed
+    error: str | None = None
+
+
+Event = (
+    RunStarted
+    | PhaseStarted
+    | EpochCompleted
+    | DecisionMade
+    | SeedGerminated
+    | SeedStateChanged
+    | DriftWarned
+    | SeedFossilized
+    | SeedCulled
+    | RunFinished
+)
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[Event]:
+    from pydantic import Field, TypeAdapter
+
+    return TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+
+def to_line(event: Event) -> str:
+    """Return ``event`` as one line of strict JSON, without the line break."""
+    return _adapter().dump_json(event).decode()
+
+
+def from_line(line: str | bytes) -> Event:
+    """Read one line of an event log back; raises ``ValueError`` if it is not an event."""
+    return _adapter().validate_json(line)

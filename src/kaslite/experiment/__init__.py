@@ -1,0 +1,1 @@
+"""Experiments: the only place that wires things together: config -> task, host, controller, sinks -> run."""

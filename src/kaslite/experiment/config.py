@@ -1,0 +1,101 @@
+"""The settings of a run, frozen and checked where they are read; importing this does not import torch.
+
+Precedence: flag > config file > what suits the problem > default.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kaslite.errors import StorageError, UsageError, unknown_name
+from kaslite.tasks import HOST_PATTERN, PROBLEMS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+class RunConfig(BaseModel):
+    """Everything that a run depends on: the same config gives the same run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # The task
+    problem_type: str = Field("spirals", description=f"What to learn: {', '.join(PROBLEMS)}.")
+    input_dim: int = Field(2, ge=2, description="Number of inputs of a generated problem.")
+    n_samples: int = Field(500, ge=1, description="Number of samples to generate.")
+    noise: float = Field(0.1, ge=0, description="Noise level of a generated problem.")
+    rotations: float = Field(4.0, gt=0, description="Turns of each arm of the spirals.")
+    train_frac: float = Field(0.7, gt=0, lt=1, description="Fraction that trains; the rest is halved into validation and test.")
+    # The host and its training
+    hidden_dim: int = Field(32, ge=1, description="Width of the host's hidden layers.")
+    num_layers: int = Field(3, ge=1, description="Number of the host's hidden layers.")
+    lr: float = Field(3e-3, gt=0, description="Learning rate (AdamW).")
+    weight_decay: float = Field(0.01, ge=0, description="Weight decay (AdamW).")
+    batch_size: int = Field(32, ge=1, description="Samples in a training batch.")
+    warm_up_epochs: int = Field(20, ge=0, description="Epochs before growth is allowed (phase_1).")
+    adaptation_epochs: int = Field(100, ge=1, description="Epochs in which the network may grow (phase_2).")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="Device for computation.")
+    num_threads: int = Field(1, ge=1, description="CPU threads; part of the config because sums depend on their number.")
+    # The seeds
+    at: str = Field(HOST_PATTERN, description="Which submodules of the host carry seeds, as a pattern of dotted names.")
+    seeds_per_layer: int = Field(1, ge=1, description="Seeds on each of them.")
+    blueprints: tuple[str, ...] = Field(("mlp", "low_rank"), min_length=1, description="What seeds may become.")
+    shadow_lr: float = Field(1e-3, gt=0, description="Learning rate of a seed in shadow training.")
+    progress_thresh: float = Field(0.6, ge=0, le=1, description="Training progress at which a seed starts to blend by itself.")
+    blend_steps: int = Field(100, ge=1, description="Optimizer steps of a blend.")
+    drift_warn: float = Field(0.12, ge=0, description="Drift of a layer's feature that is warned of.")
+    # The controller
+    patience: int = Field(15, ge=3, description="Epochs over which the loss has to stop falling before a seed germinates.")
+    delta: float = Field(1e-4, ge=0, description="Fall of the loss an epoch that still counts as progress.")
+    acc_threshold: float = Field(0.95, gt=0, le=1, description="Validation accuracy above which nothing grows.")
+    # The run
+    rng_seed: int = Field(0, ge=0, description="All randomness of the run is derived from it.")
+
+
+def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
+    """Merge flags, config file and the problem's own settings into a checked config.
+
+    Raises:
+        UsageError: with the first setting that is unknown or out of range.
+        StorageError: if the file cannot be read.
+    """
+    given = {**({} if file is None else _read(file)), **flags}
+    for name in given:
+        if name not in RunConfig.model_fields:
+            raise unknown_name("setting", str(name), RunConfig.model_fields)
+    name = given.get("problem_type", RunConfig.model_fields["problem_type"].default)
+    if name not in PROBLEMS:
+        raise unknown_name("problem", str(name), PROBLEMS)
+    problem = PROBLEMS[name]
+    fixed = {} if problem.input_dim is None else {"input_dim": problem.input_dim}
+    config = _checked({**problem.defaults, **fixed, **given})
+    if problem.input_dim is not None and config.input_dim != problem.input_dim:
+        raise UsageError(f"input_dim is {config.input_dim}, but {name} has {problem.input_dim} inputs; leave it out.")
+    return config
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StorageError(f"cannot read the config file {file}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"the config file {file} is not YAML: {' '.join(str(error).split())}.") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise UsageError(f"the config file {file} holds a {type(content).__name__}; it has to hold 'setting: value' lines.")
+    return content
+
+
+def _checked(values: dict[str, Any]) -> RunConfig:
+    try:
+        return RunConfig(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{place} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}.") from error

@@ -1,0 +1,197 @@
+"""One run: from a config to a result, with its folder, its event log and any views.
+
+The test split is read once, here, after training. Not for: showing anything.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn import functional
+
+import kaslite
+from kaslite.blending import BlendingConfig
+from kaslite.controllers import Plateau
+from kaslite.events import Event, RunFinished, RunStarted
+from kaslite.experiment.run_directory import RunDirectory
+from kaslite.randomness import global_stream
+from kaslite.seeds import SeededModel
+from kaslite.tasks import PROBLEMS
+from kaslite.tasks.hosts.mlp import MLP
+from kaslite.telemetry import FanOut, JsonlLog, Numbered
+from kaslite.training.evaluation import evaluate_on
+from kaslite.training.grower import Grower
+from kaslite.training.loop import Phase, Trainer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from kaslite.experiment.config import RunConfig
+    from kaslite.tasks.task import Split, Task
+    from kaslite.telemetry import Sink
+    from kaslite.training.evaluation import Evaluation
+
+    Metrics = dict[str, float | int | None]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run leaves behind."""
+
+    metrics: Metrics
+    run_dir: Path
+
+
+def run(config: RunConfig, results: Path, views: Sequence[Sink] = ()) -> RunResult:
+    """Carry out a run.
+
+    Args:
+        config: its settings.
+        results: the folder under which the run's own folder is made.
+        views: sinks that show the run; closed at its end.
+
+    Raises:
+        KasliteError: if the config, the data or the folder do not do; before the folder is made, where that can be told.
+    """
+    with _threads(config.num_threads):
+        experiment = _Experiment(config)
+        directory = RunDirectory.create(results, config)
+        sink = Numbered(FanOut([JsonlLog(directory.events), *views]))
+        try:
+            metrics = experiment.carry_out(directory, sink.write)
+        finally:
+            sink.close()
+    return RunResult(metrics, directory.path)
+
+
+class _Experiment:
+    """The parts of a run, built and checked before anything is written."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.device = torch.device(config.device)
+        self.task = PROBLEMS[config.problem_type].load(config, config.rng_seed)
+        self.model = _build_model(config, self.task, self.device)
+        self.host_params = _count(self.model)
+        self.counts: Counter[str] = Counter()
+
+    def carry_out(self, directory: RunDirectory, write: Callable[[Event], None]) -> Metrics:
+        """Train, test, and write the result; the log ends with how it ended, whatever happens."""
+
+        def emit(event: Event) -> None:
+            self.counts[event.type] += 1
+            write(event)
+
+        started = time.perf_counter()
+        trainer = self._build_trainer(emit)
+        emit(self._run_started(directory.path.name))
+        try:
+            metrics = self._train_and_test(trainer)
+            metrics["wall_s"] = time.perf_counter() - started
+            directory.write_metrics(metrics)
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            status = "interrupted" if interrupted else "failed"
+            emit(
+                RunFinished(epoch=trainer.grower.epoch, status=status, metrics=None, error=None if interrupted else repr(error))
+            )
+            raise
+        emit(RunFinished(epoch=trainer.grower.epoch, status="completed", metrics=metrics))
+        return metrics
+
+    def _build_trainer(self, emit: Callable[[Event], None]) -> Trainer:
+        config, train = self.config, self.task.train.to(self.device)
+        validation = self.task.validation.to(self.device)
+        optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        grower = Grower(
+            self.model,
+            optimizer,
+            controller=Plateau(config.patience, config.delta, config.acc_threshold),
+            blueprints=config.blueprints,
+            rng_seed=config.rng_seed,
+            evaluate=lambda: self._evaluate(validation),
+            shadow_lr=config.shadow_lr,
+            progress_thresh=config.progress_thresh,
+            blending=BlendingConfig(fixed_steps=config.blend_steps, tick="step"),
+            emit=emit,
+        )
+        return Trainer(
+            self.model,
+            optimizer,
+            grower,
+            batches=lambda epoch: train.batches(config.batch_size, config.rng_seed, epoch),
+            loss=functional.cross_entropy,
+            drift_warn=config.drift_warn,
+            emit=emit,
+        )
+
+    def _evaluate(self, split: Split) -> Evaluation:
+        return evaluate_on(self.model, split.inputs, split.targets, _cross_entropies)
+
+    def _run_started(self, name: str) -> RunStarted:
+        return RunStarted(
+            epoch=0,
+            run_name=name,
+            config=self.config.model_dump(mode="json"),
+            seeds=tuple(seed.place for seed in self.model.seeds),
+            host_params=self.host_params,
+            num_threads=torch.get_num_threads(),
+            versions={"kaslite": kaslite.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        )
+
+    def _train_and_test(self, trainer: Trainer) -> Metrics:
+        config = self.config
+        observation = trainer.fit(
+            [
+                Phase("phase_1", config.warm_up_epochs, grows=False),
+                Phase("phase_2", config.adaptation_epochs, grows=True),
+            ]
+        )
+        test = self._evaluate(self.task.test.to(self.device))
+        return {
+            "test_accuracy": test.accuracy,
+            "val_accuracy": observation.val_accuracy,
+            "best_accuracy": trainer.best_accuracy,
+            "val_loss": observation.val_loss,
+            "host_params": self.host_params,
+            "final_params": _count(self.model),
+            "germinated": self.counts["seed_germinated"],
+            "fossilized": self.counts["seed_fossilized"],
+            "culled": self.counts["seed_culled"],
+            "epochs": trainer.grower.epoch,
+            "train_flops": trainer.train_flops,
+            "wall_s": None,
+            "rng_seed": config.rng_seed,
+        }
+
+
+def _build_model(config: RunConfig, task: Task, device: torch.device) -> SeededModel:
+    with global_stream(torch.device("cpu"), config.rng_seed, "host"):
+        host = MLP(task.input_dim, config.hidden_dim, config.num_layers, task.num_classes)
+    example = task.train.inputs[:2].to(device)
+    return SeededModel(host.to(device), config.at, config.seeds_per_layer, example_input=example).to(device)
+
+
+def _cross_entropies(outputs: Any, targets: Any) -> Any:
+    return functional.cross_entropy(outputs, targets, reduction="none")
+
+
+def _count(model: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

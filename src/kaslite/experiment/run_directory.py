@@ -1,0 +1,110 @@
+"""A run's folder: ``results/<run name>/`` with ``config.yaml``, ``events.jsonl`` and ``metrics.json``.
+
+Two runs never share one, and no file in it is ever half-written. Not for: what the files say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from kaslite.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kaslite.experiment.config import RunConfig
+
+MOST_TWINS = 10_000
+
+
+def slug(config: RunConfig) -> str:
+    """Return the documented short description of a run.
+
+    >>> from kaslite.experiment.config import RunConfig
+    >>> slug(RunConfig(input_dim=3, hidden_dim=128, blend_steps=30))
+    'spirals_dim3_cpu_h128_bs30_lr0.001_pt0.6_dw0.12'
+    """
+    return (
+        f"{config.problem_type}_dim{config.input_dim}_{config.device}_h{config.hidden_dim}_bs{config.blend_steps}"
+        f"_lr{config.shadow_lr:g}_pt{config.progress_thresh:g}_dw{config.drift_warn:g}"
+    )
+
+
+def run_name(config: RunConfig) -> str:
+    """Return the slug with the rng seed and a short hash of the whole config."""
+    content = json.dumps(config.model_dump(mode="json"), sort_keys=True)
+    return f"{slug(config)}_s{config.rng_seed}_{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+
+class RunDirectory:
+    """The folder of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def events(self) -> Path:
+        """The event log."""
+        return self.path / "events.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        """The result."""
+        return self.path / "metrics.json"
+
+    @classmethod
+    def create(cls, results: Path, config: RunConfig) -> RunDirectory:
+        """Make a new folder for a run of ``config``; a second run of the same config gets ``_2``, and so on.
+
+        Raises:
+            StorageError: if the folder cannot be written to; then nothing is left behind.
+        """
+        name = run_name(config)
+        try:
+            results.mkdir(parents=True, exist_ok=True)
+            directory = cls(_make_new(results, name))
+            directory.write_text(
+                directory.path / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+            )
+        except OSError as error:
+            raise StorageError(
+                f"cannot write to the results folder {results}: {error.strerror}; choose another one with --results_dir."
+            ) from error
+        return directory
+
+    @classmethod
+    def find(cls, run: str, results: Path) -> RunDirectory:
+        """Find a run by its folder, or by its name under ``results``; the error names the newest runs there are."""
+        for path in (Path(run), results / run):
+            if (path / "events.jsonl").is_file():
+                return cls(path)
+        there = sorted(results.glob("*/events.jsonl"), key=lambda log: log.stat().st_mtime, reverse=True)
+        newest = ", ".join(log.parent.name for log in there[:3]) or "none yet"
+        raise UsageError(f"there is no run {run!r}, neither as a folder nor under {results}; the newest there: {newest}.")
+
+    def write_metrics(self, metrics: Mapping[str, float | int | None]) -> None:
+        """Write the result."""
+        self.write_text(self.metrics, json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+
+    @staticmethod
+    def write_text(path: Path, text: str) -> None:
+        """Write a file whole or not at all."""
+        half = path.with_name(path.name + ".tmp")
+        half.write_text(text, encoding="utf-8")
+        half.replace(path)
+
+
+def _make_new(results: Path, name: str) -> Path:
+    for number in range(1, MOST_TWINS):
+        path = results / (name if number == 1 else f"{name}_{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise UsageError(f"there are {MOST_TWINS} runs called {name} already; choose another folder with --results_dir.")

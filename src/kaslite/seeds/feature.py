@@ -1,0 +1,32 @@
+"""The feature in a submodule's output: the tensor itself, or the first entry of a tuple or list (transformer blocks).
+
+Not for: outputs of other types, which carry no feature that a seed could grow on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from kaslite.errors import UsageError
+
+
+def feature_of(output: Any, name: str) -> Tensor:
+    """Return the feature in the output of the submodule called ``name``."""
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, tuple | list) and output and isinstance(output[0], Tensor):
+        return output[0]
+    raise UsageError(
+        f"the output of {name!r} is a {type(output).__name__}; seeds grow on a tensor or on the first tensor of a tuple: "
+        "put them on a submodule that returns one."
+    )
+
+
+def with_feature(output: Any, feature: Tensor) -> Any:
+    """Return the output with its feature replaced; what else it holds is kept."""
+    if isinstance(output, Tensor):
+        return feature
+    rest = (feature, *output[1:])
+    return type(output)._make(rest) if hasattr(output, "_make") else type(output)(rest)

@@ -1,0 +1,140 @@
+"""A seed layer: the seeds that sit on one submodule (code names: KasminaLayer, SeedSlot).
+
+It hooks its submodule only while it holds a seed that takes part in the forward pass, and there computes
+``y = x + sum(alpha_i * delta_i(x))``. Not for: states and ramps; those are the seed's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from kaslite.blueprints.shape import FeatureShape, SeedShape
+from kaslite.errors import UsageError
+from kaslite.seeds.feature import feature_of, with_feature
+from kaslite.seeds.seed import Seed
+from kaslite.seeds.shadow import pass_beside
+from kaslite.signals import feature as statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch.utils.hooks import RemovableHandle
+
+    from kaslite.seeds.span import Span
+
+
+class SeedLayer(nn.Module):
+    """The seeds of one span of the host.
+
+    A seed is a registered child, seen by ``parameters()`` and ``state_dict()``, only from BLENDING on; ``seeds`` holds
+    all of them. So a seed in shadow training is nobody's parameter: clipping the norm of all gradients of the model,
+    for one, cannot let it reach the host.
+    """
+
+    def __init__(self, span: Span, seeds: int) -> None:
+        super().__init__()
+        self.span = span
+        self.seeds = tuple(Seed(span.writes, index) for index in range(seeds))
+        self.shape: SeedShape | None = None  # known after the first forward pass
+        self.probe: list[tuple[int, Tensor, Tensor]] | None = None  # (samples, health, drift) a pass, while probing
+        self._blended: tuple[Seed, ...] = ()
+        self._shadowed: tuple[Seed, ...] = ()
+        self._read: Tensor | None = None  # what a span read in this very forward pass
+        self._handles: list[RemovableHandle] = []
+
+    @property
+    def spans(self) -> bool:
+        """Whether it reads another point than it writes."""
+        return self.span.source != self.span.writes
+
+    def learn_shape(self, read: Tensor, written: Tensor) -> None:
+        """Remember what the seeds will read and write."""
+        source, target = FeatureShape.of(read), FeatureShape.of(written)
+        if source.kind is not target.kind:
+            raise UsageError(
+                f"the span from {self.span.source!r} to {self.span.writes!r} would turn a {source.kind} feature into "
+                f"a {target.kind} one; both ends have to be of one kind."
+            )
+        self.shape = SeedShape(target.kind, source.width, target.width)
+
+    def take_part(self, host: dict[str, nn.Module], *, blended: tuple[Seed, ...], shadowed: tuple[Seed, ...]) -> None:
+        """Set which seeds take part in the forward pass, and how; hook or unhook the host accordingly."""
+        self._blended, self._shadowed = blended, shadowed
+        for seed in self.seeds:
+            self._modules.pop(str(seed.index), None)
+        for seed in blended:
+            self.add_module(str(seed.index), seed)
+        self._hook(host, wanted=bool(blended or shadowed))
+
+    def start_probe(self, host: dict[str, nn.Module]) -> None:
+        """Look at the feature in every forward pass until `stop_probe`, with or without live seeds."""
+        self.probe = []
+        self._hook(host, wanted=True)
+
+    def stop_probe(self, host: dict[str, nn.Module]) -> tuple[float, float] | None:
+        """Return health and drift over all samples that passed, or ``None`` if none did."""
+        passes, self.probe = self.probe or [], None
+        self._hook(host, wanted=bool(self._blended or self._shadowed))
+        samples = sum(count for count, _, _ in passes)
+        if not samples:
+            return None
+        rows = torch.stack([count / samples * torch.stack([health, drift]) for count, health, drift in passes])
+        health, drift = rows.sum(0).tolist()
+        return health, drift
+
+    def forget_read(self) -> None:
+        """Let go of what was read in a forward pass."""
+        self._read = None
+
+    def _hook(self, host: dict[str, nn.Module], *, wanted: bool) -> None:
+        if wanted == bool(self._handles):
+            return
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        if wanted:
+            if self.spans:
+                self._handles.append(host[self.span.source].register_forward_hook(self._read_output))
+            self._handles.append(host[self.span.writes].register_forward_hook(self._write_output))
+
+    def _read_output(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        # A copy: the host may change its own in place before the seeds come to it.
+        self._read = feature_of(output, self.span.source).clone()
+
+    def _write_output(self, _module: nn.Module, _args: Any, output: Any) -> Any:
+        before = feature_of(output, self.span.writes)
+        read = self._take_read() if self.spans else before
+        after = before
+        for seed in self._blended:
+            after = after + (seed.alpha * seed.delta(read)).to(before.dtype)
+        if self._shadowed and self.training and torch.is_grad_enabled():
+            for seed in self._shadowed:
+                after = pass_beside(after, seed.delta(read.detach()), seed.alignment)
+        if self.probe is not None:
+            self.probe.append((len(before), statistics.health(after), statistics.drift(before, after)))
+        return None if after is before else with_feature(output, after)
+
+    def _take_read(self) -> Tensor:
+        read, self._read = self._read, None
+        if read is None:
+            raise UsageError(
+                f"{self.span.writes!r} ran before {self.span.source!r}, which its seeds read; a span reads an earlier point."
+            )
+        return read
+
+    def train(self, mode: bool = True) -> SeedLayer:  # noqa: FBT001, FBT002  torch's signature
+        """Set the mode of all seeds, the shadowed ones included."""
+        super().train(mode)
+        for seed in self.seeds:
+            seed.train(mode)
+        return self
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SeedLayer:  # noqa: FBT001, FBT002  torch's signature
+        super()._apply(fn, recurse)
+        for seed in self.seeds:
+            if str(seed.index) not in self._modules:
+                seed._apply(fn, recurse)  # noqa: SLF001  what nn.Module does for its children
+        return self

@@ -1,0 +1,215 @@
+"""`SeededModel`: a host with seed layers on it.
+
+The host is untouched: its class, its attributes and the keys of its ``state_dict`` stay as they are, and
+while all seeds are dormant no hook is installed and nothing is computed. Not for: training; see `kaslite.training`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from kaslite.errors import UsageError
+from kaslite.lifecycle import ISOLATED, LIVE, SeedState
+from kaslite.seeds.compiled import topology_changed
+from kaslite.seeds.feature import feature_of
+from kaslite.seeds.layer import SeedLayer
+from kaslite.seeds.span import Span, find_spans, submodules
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kaslite.seeds.seed import Seed
+
+
+class SeedLayers(nn.Module, Mapping[str, SeedLayer]):
+    """The seed layers by the dotted name of the submodule that they write to."""
+
+    def __init__(self, layers: Sequence[SeedLayer]) -> None:
+        super().__init__()
+        for layer in layers:
+            self.add_module(self._key(layer.span.writes), layer)
+
+    @staticmethod
+    def _key(name: str) -> str:
+        # torch refuses dots and names of attributes: "blocks.0" is kept as "@blocks/0"
+        return "@" + name.replace("/", "//").replace(".", "/")
+
+    def __getitem__(self, name: str) -> SeedLayer:
+        layer = self._modules[self._key(name)]
+        assert isinstance(layer, SeedLayer)
+        return layer
+
+    def __iter__(self) -> Iterator[str]:
+        return (layer.span.writes for layer in self.children() if isinstance(layer, SeedLayer))
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class SeededModel(nn.Module):
+    """A host in which modules can grow.
+
+    Args:
+        host: any ``nn.Module``.
+        at: where seeds sit: patterns of dotted names (``"blocks.*"``) or `Span` objects.
+        seeds_per_layer: how many seeds each of these points has.
+        example_input: one input of the host (a tensor, or a tuple of positional arguments), run once without gradients to see
+            the shapes; without it the first eager forward pass shows them.
+
+    Raises:
+        UsageError: if a pattern matches nothing, or if a point carries no feature that seeds can grow on.
+
+    >>> import torch
+    >>> host = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    >>> model = SeededModel(host, at="0", seeds_per_layer=2)
+    >>> [seed.state for seed in model.layers["0"].seeds]
+    [<SeedState.DORMANT: 'dormant'>, <SeedState.DORMANT: 'dormant'>]
+    """
+
+    def __init__(
+        self,
+        host: nn.Module,
+        at: str | Span | Sequence[str | Span],
+        seeds_per_layer: int = 1,
+        *,
+        example_input: Tensor | tuple[Any, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        if seeds_per_layer < 1:
+            raise UsageError(f"seeds_per_layer is {seeds_per_layer}; a layer has at least 1 seed.")
+        spans = find_spans(host, at)
+        self.host = host
+        self.layers = SeedLayers([SeedLayer(span, seeds_per_layer) for span in spans])
+        self.topology_changes = 0  # how often seeds entered or left the forward pass
+        self._shapes_known = False
+        self._reading: tuple[SeedLayer, ...] = ()  # live layers that read another point than they write
+        if example_input is not None:
+            self._look(example_input if isinstance(example_input, tuple) else (example_input,))
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the host, with its live seeds."""
+        if not self._shapes_known and not torch.compiler.is_compiling():
+            return self._first_forward(args, kwargs)
+        if not self._reading:
+            return self.host(*args, **kwargs)
+        try:
+            return self.host(*args, **kwargs)
+        finally:
+            for layer in self._reading:
+                layer.forget_read()
+
+    @property
+    def seeds(self) -> list[Seed]:
+        """All seeds, in the order of the layers."""
+        return [seed for layer in self.layers.values() for seed in layer.seeds]
+
+    def seed_at(self, layer: str, index: int) -> Seed:
+        """Return one seed; an unknown place is a `UsageError`."""
+        if layer not in self.layers:
+            raise UsageError(f"there is no seed layer {layer!r}; there are: {', '.join(self.layers)}.")
+        seeds = self.layers[layer].seeds
+        if not 0 <= index < len(seeds):
+            raise UsageError(f"layer {layer!r} has no seed {index}; its seeds are 0 to {len(seeds) - 1}.")
+        return seeds[index]
+
+    def parameters_near(self, layer: str) -> Iterator[nn.Parameter]:
+        """Yield the host's parameters, those of the written submodule first, then those of what contains it, outwards."""
+        known = submodules(self.host)
+        parts = layer.split(".")
+        for depth in range(len(parts), 0, -1):
+            yield from known[".".join(parts[:depth])].parameters()
+        yield from self.host.parameters()
+
+    def update_topology(self) -> None:
+        """Bring hooks, registered parameters and compiled graphs in line with the states of the seeds."""
+        host = submodules(self.host)
+        for layer in self.layers.values():
+            layer.take_part(
+                host,
+                blended=tuple(s for s in layer.seeds if s.module is not None and s.state not in ISOLATED),
+                shadowed=tuple(s for s in layer.seeds if s.state is SeedState.TRAINING),
+            )
+        self._reading = tuple(
+            layer for layer in self.layers.values() if layer.spans and any(s.state in LIVE for s in layer.seeds)
+        )
+        self.topology_changes += 1
+        topology_changed()
+
+    @contextmanager
+    def probing(self) -> Iterator[dict[str, tuple[float, float]]]:
+        """Measure health and drift of every layer in the forward passes made inside; the dict is filled at the end.
+
+        Compiled models run eagerly meanwhile, because their graphs know nothing of the probes.
+        """
+        readings: dict[str, tuple[float, float]] = {}
+        host = submodules(self.host)
+        for layer in self.layers.values():
+            layer.start_probe(host)
+        try:
+            with torch.compiler.set_stance("force_eager"):
+                yield readings
+        finally:
+            for name, layer in self.layers.items():
+                reading = layer.stop_probe(host)
+                if reading is not None:
+                    readings[name] = reading
+
+    def _look(self, args: tuple[Any, ...]) -> None:
+        modes = {module: module.training for module in self.modules()}
+        self.eval()
+        try:
+            with torch.no_grad():
+                self._first_forward(args, {})
+        finally:
+            for module, training in modes.items():
+                module.training = training
+
+    def _first_forward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        known = submodules(self.host)
+        seen: dict[str, list[Tensor]] = {
+            name: [] for layer in self.layers.values() for name in (layer.span.source, layer.span.writes)
+        }
+        handles = [known[name].register_forward_hook(_recorder(name, seen[name])) for name in seen]
+        try:
+            with torch.compiler.set_stance("force_eager"):
+                output = self.host(*args, **kwargs)
+        finally:
+            for handle in handles:
+                handle.remove()
+        for name, features in seen.items():
+            _check_ran_once(name, len(features))
+        for layer in self.layers.values():
+            layer.learn_shape(seen[layer.span.source][0], seen[layer.span.writes][0])
+        self._shapes_known = True
+        return output
+
+
+def _recorder(name: str, features: list[Tensor]) -> Any:
+    def record(_module: nn.Module, _args: Any, output: Any) -> None:
+        features.append(feature_of(output, name).detach())
+
+    return record
+
+
+def _check_ran_once(name: str, times: int) -> None:
+    if times == 0:
+        raise UsageError(
+            f"the forward pass never called {name!r}, so nothing can grow there: its weights are used directly, or it was not "
+            "needed; put the seeds on a submodule that is called."
+        )
+    if times > 1:
+        raise UsageError(
+            f"one forward pass called {name!r} {times} times; seeds need a submodule that is called once: put them on what "
+            "contains it."
+        )

@@ -1,0 +1,134 @@
+"""One seed: its state, its module, and its weight in the forward pass.
+
+Not for: deciding when it moves, or what the host does with its output.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from kaslite.events import SeedStateChanged
+from kaslite.lifecycle import SeedState, check_transition
+from kaslite.randomness import global_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kaslite.blueprints import Blueprint, SeedShape
+    from kaslite.signals.interval import Interval
+
+
+@dataclass
+class SeedRecord:
+    """What is remembered of a seed from germination on."""
+
+    entered_epoch: int = 0  # epoch in which it entered its present state
+    baseline_loss: float | None = None  # validation loss at germination
+    baseline_accuracy: float | None = None  # validation accuracy at germination
+    training_progress: float | None = None  # in [0, 1]; of the last epoch
+    removal_cost: Interval | None = None  # of the last epoch
+    held_epochs: int = 0  # epochs in a row in which its removal cost was surely positive
+
+
+class Seed(nn.Module):
+    """A place where a module can grow (code name: SentinelSeed).
+
+    ``alpha`` is the 0-d buffer that the forward pass reads: a copy of ``blend_factor * ramp``, which are Python floats,
+    so that a hundred small steps do not drift.
+    """
+
+    alpha: Tensor
+    module: nn.Module | None
+
+    def __init__(self, layer_name: str, index: int) -> None:
+        super().__init__()
+        self.layer_name = layer_name
+        self.index = index
+        self.state = SeedState.DORMANT
+        self.germinations = 0  # over the whole run; names the stream that initialises the next module
+        self.register_module("module", None)
+        self.register_buffer("alpha", torch.zeros(()))
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the module and all that was measured of it; the state stays."""
+        self.module = None
+        self.blueprint_id: str | None = None
+        self.record = SeedRecord()
+        self.blend_factor = 1.0
+        self.ramp = 0.0
+        self.alignment = torch.zeros(3)  # see seeds.shadow
+        self.alpha.zero_()
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The seed's identity: layer and index."""
+        return self.layer_name, self.index
+
+    def germinate(self, blueprint: Blueprint, shape: SeedShape, beside: Tensor, rng_seed: int) -> None:
+        """Build the module; draws from a stream of its own, and leaves the global one as it was.
+
+        Args:
+            blueprint: what to build.
+            shape: what it reads and writes.
+            beside: a parameter of the host whose device and dtype the module takes.
+            rng_seed: the run's.
+        """
+        self.germinations += 1
+        with global_stream(beside.device, rng_seed, "seed", *self.place, self.germinations):
+            module = blueprint.build(shape)
+        self.module = module.to(device=beside.device, dtype=beside.dtype).train(self.training)
+        self.alpha = self.alpha.to(beside.device)
+        self.blueprint_id = blueprint.name
+
+    def move(self, to_state: SeedState, *, epoch: int, reason: str) -> SeedStateChanged:
+        """Enter ``to_state`` and return the event; raises `IllegalTransitionError` if the table has no such move."""
+        from_state = self.state
+        check_transition(from_state, to_state)
+        self.state = to_state
+        self.record.entered_epoch = epoch
+        return SeedStateChanged(
+            epoch=epoch,
+            layer=self.layer_name,
+            seed=self.index,
+            blueprint_id=self.blueprint_id,
+            from_state=from_state,
+            to_state=to_state,
+            reason=reason,
+        )
+
+    def set_ramp(self, ramp: float) -> None:
+        """Set the ramp and bring the buffer up to date, in place: a compiled forward pass sees it, and stays valid."""
+        self.ramp = ramp
+        self.alpha.fill_(self.blend_factor * ramp)
+
+    @contextmanager
+    def switched_off(self) -> Iterator[None]:
+        """Take the seed out of the forward pass for a while."""
+        self.alpha.zero_()
+        try:
+            yield
+        finally:
+            self.alpha.fill_(self.blend_factor * self.ramp)
+
+    def delta(self, feature: Tensor) -> Tensor:
+        """Return what the seed would add to the written feature."""
+        assert self.module is not None, "a seed without a module is in no forward pass"
+        return self.module(feature)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Seed:  # noqa: FBT001, FBT002  torch's signature
+        super()._apply(fn, recurse)
+        # A leaf that collects a gradient cannot be moved in place: start it anew where the seed is now.
+        self.alignment = torch.zeros(3, device=self.alpha.device, requires_grad=self.alignment.requires_grad)
+        return self
+
+    def extra_repr(self) -> str:
+        """Say what it is and how far it has come."""
+        return (
+            f"{self.layer_name}:{self.index} {self.state} {self.blueprint_id or '-'} alpha={self.blend_factor * self.ramp:.2f}"
+        )

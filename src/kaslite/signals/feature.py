@@ -1,0 +1,27 @@
+"""Statistics of the feature at one point of a network, over a batch of samples.
+
+Not for: gathering features; `kaslite.seeds.layer` hands them over.
+"""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+
+def health(feature: Float[Tensor, " batch *rest"]) -> Float[Tensor, ""]:
+    """Return the mean variance of each unit over the batch: low where a layer hardly tells samples apart.
+
+    The documented health signal (activation variance); lower is worse.
+    """
+    return feature.detach().float().var(dim=0, correction=0).mean()
+
+
+def drift(before: Float[Tensor, " batch *rest"], after: Float[Tensor, " batch *rest"]) -> Float[Tensor, ""]:
+    """Return ``1 - cosine`` between each sample's feature before and after, averaged: 0 = same direction, 2 = opposite.
+
+    It cannot see a change of scale.
+    """
+    rows = before.detach().float().flatten(1), after.detach().float().flatten(1)
+    return 1 - functional.cosine_similarity(*rows, dim=1).mean()

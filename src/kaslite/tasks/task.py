@@ -1,0 +1,98 @@
+"""A task: three splits of one data set, checked before anything trains on them.
+
+Train is learned from, validation controls growth, test is read once, at the end of a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kaslite.errors import DataError
+from kaslite.randomness import generator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+MAX_DEVIATIONS = 5.0
+"""Scaled inputs are clipped here: a pixel that is nearly always blank would otherwise be huge when it is not."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples and what to say of them."""
+
+    inputs: Tensor  # (samples, features)
+    targets: Tensor  # (samples,) class indices
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def to(self, device: torch.device) -> Split:
+        """Return the split on a device."""
+        return Split(self.inputs.to(device), self.targets.to(device))
+
+    def batches(self, size: int, rng_seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the samples in batches, in an order that depends on ``rng_seed`` and ``epoch`` alone."""
+        order = torch.randperm(len(self), generator=generator(rng_seed, "order", epoch))
+        for rows in order.to(self.targets.device).split(size):
+            yield self.inputs[rows], self.targets[rows]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A classification task."""
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    num_classes: int
+
+    def __post_init__(self) -> None:
+        """Refuse data that nothing can be learned from."""
+        for name in ("train", "validation", "test"):
+            if not len(getattr(self, name)):
+                raise DataError(f"{self.name}: the {name} split is empty; give it more samples or another train_frac.")
+        classes = self.train.targets.unique().numel()
+        if classes < 2:
+            raise DataError(
+                f"{self.name}: the training split has {classes} class; a classifier needs at least 2: "
+                "give it more samples or other data."
+            )
+
+    @property
+    def input_dim(self) -> int:
+        """Number of features of a sample."""
+        return self.train.inputs.shape[1]
+
+
+def split_task(name: str, inputs: NDArray[np.float64], targets: NDArray[np.int64], *, train_frac: float, rng_seed: int) -> Task:
+    """Shuffle, split and scale a data set.
+
+    Args:
+        name: of the task, for messages.
+        inputs: (samples, features).
+        targets: (samples,), class indices from 0.
+        train_frac: fraction that trains; the rest is halved into validation and test.
+        rng_seed: of the run.
+
+    Mean and deviation are those of the training split alone.
+    """
+    order = torch.randperm(len(targets), generator=generator(rng_seed, "split")).numpy()
+    inputs, targets = inputs[order], targets[order]
+    first = int(train_frac * len(targets))
+    second = first + (len(targets) - first) // 2
+    if first:
+        inputs = (inputs - inputs[:first].mean(0)) / (inputs[:first].std(0) + 1e-8)
+    rows = torch.tensor(inputs.clip(-MAX_DEVIATIONS, MAX_DEVIATIONS), dtype=torch.float32)
+    labels = torch.tensor(targets, dtype=torch.int64)
+    parts = (slice(0, first), slice(first, second), slice(second, None))
+    train, validation, test = (Split(rows[part], labels[part]) for part in parts)
+    return Task(name, train, validation, test, num_classes=int(targets.max(initial=0)) + 1)

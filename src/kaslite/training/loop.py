@@ -1,0 +1,182 @@
+"""The training loop.
+
+    for phase in phases:                          # PhaseStarted
+        for epoch in phase:
+            for inputs, targets in batches(epoch):
+                zero_grad, forward, backward, step
+                grower.after_step()               # shadow training; alpha ticks
+            observation = grower.observe(...)     # EpochCompleted
+            if phase.grows:
+                grower.decide(observation)        # DecisionMade and what follows from it
+
+Not for: building any of its parts; `kaslite.experiment` does.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch.utils.flop_counter import FlopCounterMode
+
+from kaslite.events import DriftWarned, EpochCompleted, PhaseStarted, SeedReading
+from kaslite.lifecycle import LIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import torch
+    from torch import Tensor
+
+    from kaslite.controllers.base import Observation
+    from kaslite.events import Event
+    from kaslite.seeds import SeededModel
+    from kaslite.training.grower import Grower
+
+    Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
+    Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of a run."""
+
+    name: str
+    epochs: int
+    grows: bool  # whether the controller is asked
+
+
+class Trainer:
+    """Trains a seeded model, epoch by epoch.
+
+    Args:
+        model: what is trained.
+        optimizer: of the model; the grower's.
+        grower: ticks and grows.
+        batches: maps an epoch, from 1, to its batches of inputs and targets.
+        loss: maps outputs and targets to the mean loss of a batch.
+        drift_warn: drift of a layer's feature above which a warning is emitted.
+        emit: called with each event.
+    """
+
+    def __init__(
+        self,
+        model: SeededModel,
+        optimizer: torch.optim.Optimizer,
+        grower: Grower,
+        *,
+        batches: Batches,
+        loss: Loss,
+        drift_warn: float,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.grower = grower
+        self.batches = batches
+        self.loss = loss
+        self.drift_warn = drift_warn
+        self.emit = emit
+        self.best_accuracy: float | None = None
+        self.train_flops = 0  # forward and backward, of all training steps
+        self._flops_per_sample = 0.0
+        self._counted_topology = -1
+
+    def fit(self, phases: Sequence[Phase]) -> Observation:
+        """Run the phases; return what was observed at the end of the last epoch."""
+        for phase in phases:
+            self.emit(PhaseStarted(epoch=self.grower.epoch, phase=phase.name, epochs=phase.epochs))
+            for _ in range(phase.epochs):
+                observation = self._run_epoch(phase)
+        return observation
+
+    def _run_epoch(self, phase: Phase) -> Observation:
+        started = time.perf_counter()
+        train_loss = self._train_epoch(self.grower.epoch + 1)
+        observation = self.grower.observe(train_loss=train_loss)
+        if observation.val_accuracy is not None:
+            self.best_accuracy = max(self.best_accuracy or 0.0, observation.val_accuracy)
+        self.emit(
+            EpochCompleted(
+                epoch=observation.epoch,
+                phase=phase.name,
+                train_loss=_finite(train_loss),
+                val_loss=_finite(observation.val_loss),
+                val_accuracy=observation.val_accuracy,
+                best_accuracy=self.best_accuracy,
+                learning_rate=self.optimizer.param_groups[0]["lr"],
+                epoch_duration_s=time.perf_counter() - started,
+                seeds=tuple(_readings(observation)),
+            )
+        )
+        for warning in _drift_warnings(observation, self.drift_warn):
+            self.emit(warning)
+        if phase.grows:
+            self.grower.decide(observation)
+        return observation
+
+    def _train_epoch(self, epoch: int) -> float:
+        self.model.train()
+        losses, samples = [], 0
+        for inputs, targets in self.batches(epoch):
+            loss = self._count_step(inputs, targets)
+            self.optimizer.step()
+            self.grower.after_step()
+            losses.append(loss.detach() * len(targets))
+            samples += len(targets)
+        return sum(losses).item() / samples  # type: ignore[union-attr]  # one wait for the device an epoch
+
+    def _count_step(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        if self._counted_topology != self.model.topology_changes:
+            with FlopCounterMode(display=False) as counter:
+                loss = self._differentiate(inputs, targets)
+            self._flops_per_sample = counter.get_total_flops() / len(targets)
+            self._counted_topology = self.model.topology_changes
+        else:
+            loss = self._differentiate(inputs, targets)
+        self.train_flops += round(self._flops_per_sample * len(targets))
+        return loss
+
+    def _differentiate(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        self.optimizer.zero_grad()
+        loss = self.loss(self.model(inputs), targets)
+        loss.backward()
+        return loss
+
+
+def _readings(observation: Observation) -> Iterator[SeedReading]:
+    for seed in observation.seeds:
+        if seed.state in LIVE:
+            cost = seed.removal_cost
+            yield SeedReading(
+                layer=seed.layer,
+                seed=seed.seed,
+                state=seed.state,
+                blueprint_id=seed.blueprint_id,
+                alpha=seed.alpha,
+                ramp=seed.ramp,
+                drift=_finite(observation.drift[seed.layer]),
+                health=_finite(observation.health[seed.layer]),
+                training_progress=seed.training_progress,
+                removal_cost=None if cost is None else _finite(cost.mean),
+            )
+
+
+def _drift_warnings(observation: Observation, threshold: float) -> Iterator[DriftWarned]:
+    for seed in observation.seeds:
+        drift = observation.drift[seed.layer]
+        if seed.alpha > 0 and drift is not None and drift > threshold:
+            yield DriftWarned(
+                epoch=observation.epoch,
+                layer=seed.layer,
+                seed=seed.seed,
+                blueprint_id=seed.blueprint_id,
+                drift=drift,
+                threshold=threshold,
+            )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

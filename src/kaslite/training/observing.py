@@ -1,0 +1,97 @@
+"""Gathers what a controller gets to see at the end of an epoch: one evaluation serves control, health and evidence.
+
+Not for: moving seeds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kaslite.controllers.base import Observation, SeedObservation
+from kaslite.errors import UsageError
+from kaslite.lifecycle import SeedState
+from kaslite.training.evaluation import Evaluation, removal_cost
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kaslite.blueprints import Blueprint
+    from kaslite.seeds import Seed, SeededModel
+    from kaslite.training.evaluation import Evaluate
+
+_METRICS = {"train_loss", "val_loss", "val_accuracy"}
+
+
+class Observer:
+    """Measures a seeded model once an epoch, and remembers the last measurement."""
+
+    def __init__(self, model: SeededModel, evaluate: Evaluate | None) -> None:
+        self._model = model
+        self._evaluate = evaluate
+        self._readings: dict[str, tuple[float, float]] = {}  # (health, drift) by layer
+        self.train_loss: float | None = None
+        self.val_loss: float | None = None
+        self.val_accuracy: float | None = None
+
+    def measure(self, metrics: Mapping[str, float]) -> None:
+        """Take the caller's metrics, and measure the rest if there is a way to.
+
+        Raises:
+            UsageError: if a metric is none of those that controllers know.
+        """
+        unknown = sorted(metrics.keys() - _METRICS)
+        if unknown:
+            raise UsageError(f"unknown metric {unknown[0]!r}; after_epoch() takes {', '.join(sorted(_METRICS))}.")
+        evaluation = None if self._evaluate is None else self._probe(self._evaluate)
+        self.train_loss = metrics.get("train_loss")
+        self.val_loss = metrics.get("val_loss", None if evaluation is None else evaluation.loss)
+        self.val_accuracy = metrics.get("val_accuracy", None if evaluation is None else evaluation.accuracy)
+
+    def improvement(self, seed: Seed) -> float | None:
+        """Return the validation accuracy gained since the seed germinated, in percentage points."""
+        then, now = seed.record.baseline_accuracy, self.val_accuracy
+        return None if then is None or now is None else 100 * (now - then)
+
+    def observation(self, epoch: int, blueprints: Sequence[Blueprint]) -> Observation:
+        """Return all that is known at the end of ``epoch``."""
+        layers = self._model.layers
+        return Observation(
+            epoch=epoch,
+            train_loss=self.train_loss,
+            val_loss=self.val_loss,
+            val_accuracy=self.val_accuracy,
+            health={name: self._readings[name][0] if name in self._readings else None for name in layers},
+            drift={name: self._readings[name][1] if name in self._readings else None for name in layers},
+            blueprints={
+                name: tuple(b.name for b in blueprints if layer.shape is not None and layer.shape.kind in b.kinds)
+                for name, layer in layers.items()
+            },
+            seeds=tuple(_observed(seed, epoch) for seed in self._model.seeds),
+        )
+
+    def _probe(self, evaluate: Evaluate) -> Evaluation:
+        with self._model.probing() as self._readings:
+            evaluation = evaluate()
+        for seed in self._model.seeds:
+            if seed.state in (SeedState.SHADOWING, SeedState.PROBATIONARY):
+                cost = removal_cost(seed, evaluate, evaluation)
+                seed.record.removal_cost = cost
+                seed.record.held_epochs = seed.record.held_epochs + 1 if cost.lower > 0 else 0
+        return evaluation
+
+
+def _observed(seed: Seed, epoch: int) -> SeedObservation:
+    record = seed.record
+    return SeedObservation(
+        layer=seed.layer_name,
+        seed=seed.index,
+        state=seed.state,
+        blueprint_id=seed.blueprint_id,
+        epochs_in_state=epoch - record.entered_epoch,
+        held_epochs=record.held_epochs,
+        alpha=seed.blend_factor * seed.ramp,
+        ramp=seed.ramp,
+        training_progress=record.training_progress,
+        removal_cost=record.removal_cost,
+        baseline_loss=record.baseline_loss,
+    )
