@@ -97,11 +97,11 @@ class _Experiment:
             metrics["wall_s"] = time.perf_counter() - started
             directory.write_metrics(metrics)
         except BaseException as error:
-            interrupted = isinstance(error, KeyboardInterrupt)
-            status = "interrupted" if interrupted else "failed"
-            emit(
-                RunFinished(epoch=trainer.grower.epoch, status=status, metrics=None, error=None if interrupted else repr(error))
-            )
+            epoch = trainer.grower.epoch
+            if isinstance(error, KeyboardInterrupt):
+                emit(RunFinished(epoch=epoch, status="interrupted", metrics=None))
+            else:
+                emit(RunFinished(epoch=epoch, status="failed", metrics=None, error=repr(error)))
             raise
         emit(RunFinished(epoch=trainer.grower.epoch, status="completed", metrics=metrics))
         return metrics

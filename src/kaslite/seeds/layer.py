@@ -133,7 +133,7 @@ class SeedLayer(nn.Module):
         return self
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SeedLayer:  # noqa: FBT001, FBT002  torch's signature
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for seed in self.seeds:
             if str(seed.index) not in self._modules:
                 seed._apply(fn, recurse)  # noqa: SLF001  what nn.Module does for its children

@@ -122,7 +122,7 @@ class Seed(nn.Module):
         return self.module(feature)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Seed:  # noqa: FBT001, FBT002  torch's signature
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         # A leaf that collects a gradient cannot be moved in place: start it anew where the seed is now.
         self.alignment = torch.zeros(3, device=self.alpha.device, requires_grad=self.alignment.requires_grad)
         return self

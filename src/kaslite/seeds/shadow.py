@@ -54,7 +54,7 @@ class _TaskObjective(torch.autograd.Function):
 
 def pass_beside(feature: Tensor, delta: Tensor, alignment: Tensor) -> Tensor:
     """Return ``feature``, with ``delta`` (computed from a detached feature) learning from its gradient."""
-    return _TaskObjective.apply(feature, delta, alignment)
+    return _TaskObjective.apply(feature, delta, alignment)  # type: ignore[no-untyped-call]
 
 
 class ShadowTrainer:

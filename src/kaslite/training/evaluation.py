@@ -34,7 +34,7 @@ class Evaluation:
     @property
     def accuracy(self) -> float | None:
         """Fraction of correct answers."""
-        return None if self.correct is None else self.correct.float().mean().item()
+        return None if self.correct is None else self.correct.sum().item() / len(self.correct)
 
 
 Evaluate = Callable[[], Evaluation]

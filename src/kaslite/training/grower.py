@@ -12,7 +12,7 @@ Not for: running the loop (`kaslite.training.loop`), or deciding.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from kaslite import blueprints as catalogue
 from kaslite.blending import BlendingConfig, BlendSignals, FixedRampBlending
@@ -288,7 +288,13 @@ class Grower:
         return events
 
 
-def _identity(seed: Seed) -> dict[str, str | int | None]:
+class _Identity(TypedDict):
+    layer: str
+    seed: int
+    blueprint_id: str | None
+
+
+def _identity(seed: Seed) -> _Identity:
     return {"layer": seed.layer_name, "seed": seed.index, "blueprint_id": seed.blueprint_id}
 
 
