@@ -1,1 +1,1 @@
-"""cli"""
+"""The command line: parse -> config -> one call. No logic lives here."""

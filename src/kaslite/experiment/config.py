@@ -92,10 +92,15 @@ def _read(file: Path) -> dict[str, Any]:
     return content
 
 
+def first_complaint(error: ValidationError) -> str:
+    """Return the first thing that is wrong with some settings, as one sentence."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
+
+
 def _checked(values: dict[str, Any]) -> RunConfig:
     try:
         return RunConfig(**values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{place} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}.") from error
+        raise UsageError(first_complaint(error)) from error

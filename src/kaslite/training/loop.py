@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from torch.utils.flop_counter import FlopCounterMode
 
 from kaslite.events import DriftWarned, EpochCompleted, PhaseStarted, SeedReading
-from kaslite.lifecycle import LIVE
+from kaslite.lifecycle import GROWING, LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -57,7 +57,7 @@ class Trainer:
         grower: ticks and grows.
         batches: maps an epoch, from 1, to its batches of inputs and targets.
         loss: maps outputs and targets to the mean loss of a batch.
-        drift_warn: drift of a layer's feature above which a warning is emitted.
+        drift_warn: drift of a growing seed's layer above which a warning is emitted.
         emit: called with each event.
     """
 
@@ -81,6 +81,7 @@ class Trainer:
         self.emit = emit
         self.best_accuracy: float | None = None
         self.train_flops = 0  # forward and backward, of all training steps
+        self._drifting: set[tuple[str, int]] = set()
         self._flops_per_sample = 0.0
         self._counted_topology = -1
 
@@ -111,11 +112,29 @@ class Trainer:
                 seeds=tuple(_readings(observation)),
             )
         )
-        for warning in _drift_warnings(observation, self.drift_warn):
-            self.emit(warning)
+        self._warn_of_drift(observation)
         if phase.grows:
             self.grower.decide(observation)
         return observation
+
+    def _warn_of_drift(self, observation: Observation) -> None:
+        """Warn once each time that the layer of a growing seed passes the threshold."""
+        for seed in observation.seeds:
+            drift, place = observation.drift[seed.layer], (seed.layer, seed.seed)
+            if seed.state not in GROWING or seed.alpha == 0 or drift is None or drift <= self.drift_warn:
+                self._drifting.discard(place)
+            elif place not in self._drifting:
+                self._drifting.add(place)
+                self.emit(
+                    DriftWarned(
+                        epoch=observation.epoch,
+                        layer=seed.layer,
+                        seed=seed.seed,
+                        blueprint_id=seed.blueprint_id,
+                        drift=drift,
+                        threshold=self.drift_warn,
+                    )
+                )
 
     def _train_epoch(self, epoch: int) -> float:
         self.model.train()
@@ -161,20 +180,6 @@ def _readings(observation: Observation) -> Iterator[SeedReading]:
                 health=_finite(observation.health[seed.layer]),
                 training_progress=seed.training_progress,
                 removal_cost=None if cost is None else _finite(cost.mean),
-            )
-
-
-def _drift_warnings(observation: Observation, threshold: float) -> Iterator[DriftWarned]:
-    for seed in observation.seeds:
-        drift = observation.drift[seed.layer]
-        if seed.alpha > 0 and drift is not None and drift > threshold:
-            yield DriftWarned(
-                epoch=observation.epoch,
-                layer=seed.layer,
-                seed=seed.seed,
-                blueprint_id=seed.blueprint_id,
-                drift=drift,
-                threshold=threshold,
             )
 
 

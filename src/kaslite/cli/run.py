@@ -1,0 +1,62 @@
+"""``kaslite run``: train a host on a problem and let it grow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import yaml
+from cyclopts import Parameter
+
+from kaslite.cli.output import Output
+from kaslite.experiment.config import RunConfig, resolve
+
+if TYPE_CHECKING:
+    from kaslite.experiment.run import RunResult
+
+RESULTS = Path("results")
+
+
+def run(
+    *,
+    settings: Annotated[RunConfig | None, Parameter(name="*")] = None,
+    config: Path | None = None,
+    results_dir: Path = RESULTS,
+    dry_run: bool = False,
+    output: Output = Output(),  # noqa: B008  frozen
+) -> None:
+    """Train a host on a problem and let it grow where learning stalls.
+
+    Flags win over the config file, that over what suits the problem, that over the defaults; --dry_run shows the outcome.
+
+    Parameters
+    ----------
+    config
+        A YAML file with any of these settings.
+    results_dir
+        Folder under which the run gets a folder of its own.
+    dry_run
+        Print the resolved config as YAML, and run nothing.
+    """
+    flags = {} if settings is None else {name: getattr(settings, name) for name in settings.model_fields_set}
+    resolved = resolve(flags, config)
+    if dry_run:
+        content = resolved.model_dump(mode="json")
+        output.say(yaml.safe_dump(content, sort_keys=False).rstrip(), content)
+        return
+    from kaslite.experiment.run import run as carry_out
+
+    output.hear_warnings()
+    result = carry_out(resolved, results_dir, output.views())
+    output.say(_summary(result), {**result.metrics, "run_dir": str(result.run_dir)})
+
+
+def _summary(result: RunResult) -> str:
+    metrics = result.metrics
+    return (
+        f"test accuracy  {metrics['test_accuracy']:.4f}\n"
+        f"parameters     {metrics['host_params']:,} -> {metrics['final_params']:,}   "
+        f"(seeds: {metrics['germinated']} germinated, {metrics['fossilized']} fossilized, {metrics['culled']} culled)\n"
+        f"run            {result.run_dir}   (config.yaml, events.jsonl, metrics.json)\n"
+        f"look again     kaslite replay {result.run_dir}"
+    )

@@ -1,0 +1,135 @@
+"""`RunView`: what there is to show of a run, and the fold that brings it up to date with one event.
+
+Not for: how it looks; that is `terminal` and `plain`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from kaslite.dashboard.words import describe
+from kaslite.events import (
+    DecisionMade,
+    EpochCompleted,
+    Event,
+    PhaseStarted,
+    RunFinished,
+    RunStarted,
+    SeedGerminated,
+    SeedStateChanged,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kaslite.events import SeedReading
+
+LOG_LINES = 8
+
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class SeedView:
+    """One seed as last seen; ``None`` = not measured."""
+
+    state: str = "dormant"
+    blueprint_id: str | None = None
+    alpha: float = 0.0
+    training_progress: float | None = None
+    removal_cost: float | None = None
+    drift: float | None = None
+
+
+@dataclass(frozen=True)
+class PhaseView:
+    """One phase and how far it has come."""
+
+    name: str
+    epochs: int  # planned
+    done: int  # epochs
+    started_s: float  # seconds since 1970
+    last_s: float  # likewise, of the last epoch
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as the events so far describe it."""
+
+    run_name: str = ""
+    status: str = "running"
+    host_params: int = 0
+    seeds: Mapping[Place, SeedView] = field(default_factory=dict)
+    phases: tuple[PhaseView, ...] = ()
+    epoch: int = 0
+    last: EpochCompleted | None = None
+    banner: str | None = None  # the phase or the germination that began last
+    thought: str | None = None  # the controller's reason for its last decision
+    log: tuple[str, ...] = ()  # newest last
+    metrics: Mapping[str, float | int | None] | None = None
+
+    @property
+    def seeds_active(self) -> int:
+        """Number of seeds that are fully in."""
+        return sum(seed.alpha >= 1 for seed in self.seeds.values())
+
+
+def fold(view: RunView, event: Event) -> RunView:
+    """Return the view after one more event."""
+    line = describe(event)
+    if line is not None and not isinstance(event, EpochCompleted):
+        view = replace(view, log=(*view.log, line)[-LOG_LINES:])
+    match event:
+        case RunStarted():
+            seeds = {place: SeedView() for place in event.seeds}
+            return replace(view, run_name=event.run_name, host_params=event.host_params, seeds=seeds)
+        case PhaseStarted():
+            phase = PhaseView(event.phase, event.epochs, 0, event.timestamp, event.timestamp)
+            return replace(view, phases=(*view.phases, phase), banner=line)
+        case EpochCompleted():
+            return _fold_epoch(view, event)
+        case DecisionMade():
+            return replace(view, thought=event.reason)
+        case SeedGerminated():
+            return replace(_with_seed(view, event, blueprint_id=event.blueprint_id), banner=line)
+        case SeedStateChanged():
+            return _fold_move(view, event)
+        case RunFinished():
+            return replace(view, status=event.status, metrics=event.metrics)
+        case _:
+            return view
+
+
+def _fold_epoch(view: RunView, event: EpochCompleted) -> RunView:
+    *earlier, phase = view.phases
+    phases = (*earlier, replace(phase, done=phase.done + 1, last_s=event.timestamp))
+    view = replace(view, phases=phases, epoch=event.epoch, last=event)
+    for reading in event.seeds:
+        view = _with_reading(view, reading)
+    return view
+
+
+def _with_reading(view: RunView, reading: SeedReading) -> RunView:
+    return _with_seed(
+        view,
+        reading,
+        state=reading.state,
+        blueprint_id=reading.blueprint_id,
+        alpha=reading.alpha,
+        training_progress=reading.training_progress,
+        removal_cost=reading.removal_cost,
+        drift=reading.drift,
+    )
+
+
+def _fold_move(view: RunView, event: SeedStateChanged) -> RunView:
+    if event.to_state in ("embargoed", "resetting", "dormant"):
+        return replace(view, seeds={**view.seeds, (event.layer, event.seed): SeedView(state=event.to_state)})
+    return _with_seed(view, event, state=event.to_state)
+
+
+def _with_seed(view: RunView, at: SeedReading | SeedGerminated | SeedStateChanged, **changes: object) -> RunView:
+    place = (at.layer, at.seed)
+    seed = replace(view.seeds.get(place, SeedView()), **changes)  # type: ignore[arg-type]
+    return replace(view, seeds={**view.seeds, place: seed})

@@ -1,0 +1,142 @@
+"""The live view in a terminal: progress, metrics, seeds, log. It draws a `RunView`; it knows nothing else of the run."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, final
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from kaslite.dashboard.fold import LOG_LINES, RunView, fold
+from kaslite.dashboard.words import PHASE_TITLES, number, plain
+from kaslite.events import RunFinished
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kaslite.dashboard.fold import PhaseView, SeedView
+    from kaslite.events import Event
+
+STATE_STYLES = {
+    "dormant": "dim",
+    "germinated": "yellow",
+    "training": "yellow",
+    "blending": "cyan",
+    "shadowing": "blue",
+    "probationary": "magenta",
+    "fossilized": "bold green",
+    "culled": "red",
+    "embargoed": "red dim",
+    "resetting": "dim",
+}
+
+SHORTEST_PAUSE_S = 0.1
+SHARE_OF_TIME = 0.02  # drawing may take this part of a run's time
+
+
+@final
+class TerminalView:
+    """Redraws the run while its events come in, at most ten times a second, and once more when it ends."""
+
+    def __init__(self, console: Console) -> None:
+        self._view = RunView()
+        self._live = Live(console=console, auto_refresh=False)
+        self._next_draw = 0.0
+        self._live.start()
+
+    def write(self, event: Event) -> None:
+        """Take the event in, and draw if it is time to."""
+        self._view = fold(self._view, event)
+        if time.perf_counter() >= self._next_draw or isinstance(event, RunFinished):
+            self._draw()
+
+    def close(self) -> None:
+        """Draw the last frame and give the terminal back."""
+        self._draw()
+        self._live.stop()
+
+    def _draw(self) -> None:
+        started = time.perf_counter()
+        self._live.update(render(self._view), refresh=True)
+        ended = time.perf_counter()
+        self._next_draw = ended + max(SHORTEST_PAUSE_S, (ended - started) / SHARE_OF_TIME)
+
+
+def render(view: RunView) -> RenderableType:
+    """Return a frame."""
+    tables = Table.grid(padding=(0, 2))
+    tables.add_row(_metrics(view), _seeds(view))
+    parts: list[RenderableType] = [_progress(view)]
+    if view.banner is not None:
+        parts.append(Panel(Text(view.banner, style="bold"), border_style="green"))
+    return Group(*parts, tables, _log(view))
+
+
+def _progress(view: RunView) -> RenderableType:
+    rows = Table.grid(padding=(0, 1))
+    for phase in view.phases:
+        title = plain(PHASE_TITLES.get(phase.name, phase.name))
+        bar = ProgressBar(total=max(1, phase.epochs), completed=phase.done, width=40)
+        rows.add_row(Text(title, style="bold"), bar, Text(f"{phase.done}/{phase.epochs} • {_elapsed(phase)}"))
+    return rows
+
+
+def _elapsed(phase: PhaseView) -> str:
+    return str(timedelta(seconds=int(phase.last_s - phase.started_s)))
+
+
+def _metrics(view: RunView) -> RenderableType:
+    table = Table(title="Experiment Metrics")
+    table.add_column("Metric")
+    table.add_column("Value", justify="right")
+    last = view.last
+    losses = (
+        (None, None, None, None) if last is None else (last.train_loss, last.val_loss, last.val_accuracy, last.best_accuracy)
+    )
+    train_loss, val_loss, val_accuracy, best_accuracy = map(number, losses)
+    for name, value in (
+        ("Epoch", str(view.epoch)),
+        ("Phase", plain(view.phases[-1].name) if view.phases else "-"),
+        ("Train Loss", train_loss),
+        ("Val Loss", val_loss),
+        ("Val Accuracy", val_accuracy),
+        ("Best Accuracy", best_accuracy),
+        ("Seeds Active", f"{view.seeds_active}/{len(view.seeds)}"),
+    ):
+        table.add_row(name, Text(value))
+    return table
+
+
+def _seeds(view: RunView) -> RenderableType:
+    table = Table(title="Seed States")
+    for name in ("Seed", "State", "Blueprint"):
+        table.add_column(name)
+    for name in ("α", "Progress", "Removal cost", "Drift"):
+        table.add_column(name, justify="right")
+    for (layer, index), seed in view.seeds.items():
+        table.add_row(Text(plain(f"{layer}:{index}")), *_seed_cells(seed))
+    return table
+
+
+def _seed_cells(seed: SeedView) -> list[Text]:
+    return [
+        Text(plain(seed.state), style=STATE_STYLES.get(seed.state, "")),
+        Text(plain(seed.blueprint_id or "-")),
+        Text(f"{seed.alpha:.2f}"),
+        Text(number(seed.training_progress, 3)),
+        Text("-" if seed.removal_cost is None else f"{seed.removal_cost:+.4f}"),
+        Text(number(seed.drift, 3)),
+    ]
+
+
+def _log(view: RunView) -> RenderableType:
+    lines = [Text(line, overflow="ellipsis", no_wrap=True) for line in view.log]
+    lines += [Text("")] * (LOG_LINES - len(lines))
+    thought = f"controller: {plain(view.thought)}" if view.thought else "controller: -"
+    return Panel(Group(*lines, Text(thought, style="italic", overflow="ellipsis", no_wrap=True)), title="Event Log")

@@ -1,0 +1,101 @@
+"""Events in words: one line each, for logs and panels.
+
+Texts of a log are untrusted: what could steer a terminal is taken out. Not for: colours.
+"""
+
+from __future__ import annotations
+
+from kaslite.events import (
+    DecisionMade,
+    DriftWarned,
+    EpochCompleted,
+    Event,
+    PhaseStarted,
+    RunFinished,
+    RunStarted,
+    SeedCulled,
+    SeedFossilized,
+    SeedGerminated,
+    SeedStateChanged,
+)
+
+PHASE_TITLES = {"phase_1": "Warm-up Training", "phase_2": "Adaptation"}
+
+_TOLD_BY_OTHERS = {"germinated", "fossilized", "culled"}  # entering these states has an event of its own
+
+
+def describe(event: Event) -> str | None:
+    """Return the event as one line, or ``None`` if it is not worth one.
+
+    >>> describe(PhaseStarted(epoch=0, phase="phase_1", epochs=20))
+    'phase_1: Warm-up Training, 20 epochs'
+    """
+    line = _describe(event)
+    return None if line is None else plain(line)
+
+
+def plain(text: str) -> str:
+    r"""Return the text without control characters.
+
+    >>> plain("a\x1b[31mb")
+    'a[31mb'
+    """
+    return "".join(letter for letter in text if letter.isprintable())
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Return a number as it stands in tables: ``-`` where nothing was measured."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _describe(event: Event) -> str | None:
+    match event:
+        case RunStarted():
+            return f"{event.run_name}: a host of {event.host_params:,} parameters, {len(event.seeds)} seeds"
+        case PhaseStarted():
+            return f"{event.phase}: {PHASE_TITLES.get(event.phase, event.phase)}, {event.epochs} epochs"
+        case EpochCompleted():
+            return _epoch(event)
+        case DecisionMade():
+            return _decision(event)
+        case DriftWarned():
+            return f"{_place(event)} drifts: {event.drift:.3f} > {event.threshold:g}"
+        case RunFinished():
+            return f"run {event.status}" + (f": {event.error}" if event.error else "")
+        case _:
+            return _seed(event)
+
+
+def _seed(event: SeedGerminated | SeedStateChanged | SeedFossilized | SeedCulled) -> str | None:
+    match event:
+        case SeedGerminated():
+            return f"{_place(event)} germinated: {event.blueprint_id}, {event.params:,} parameters"
+        case SeedFossilized():
+            cost = "" if event.removal_cost is None else f", removing it would cost {event.removal_cost:+.4f}"
+            return f"{_place(event)} fossilized: {event.params_added:,} parameters stay{cost}"
+        case SeedCulled():
+            return f"{_place(event)} culled: {event.reason}"
+        case SeedStateChanged():
+            if event.to_state in _TOLD_BY_OTHERS:
+                return None
+            return f"{_place(event)} {event.from_state} -> {event.to_state}: {event.reason}"
+
+
+def _epoch(event: EpochCompleted) -> str:
+    return (
+        f"epoch {event.epoch}: train loss {number(event.train_loss)}, val loss {number(event.val_loss)}, "
+        f"val accuracy {number(event.val_accuracy)}, best {number(event.best_accuracy)}"
+    )
+
+
+def _decision(event: DecisionMade) -> str | None:
+    if event.refusal is not None:
+        return f"{event.decision} {event.layer}:{event.seed} refused: {event.refusal}"
+    if event.decision == "wait":
+        return None
+    what = f" as {event.blueprint_id}" if event.blueprint_id else ""
+    return f"decision: {event.decision} {event.layer}:{event.seed}{what}, because {event.reason}"
+
+
+def _place(event: SeedGerminated | SeedStateChanged | SeedFossilized | SeedCulled | DriftWarned) -> str:
+    return f"{event.layer}:{event.seed}"
