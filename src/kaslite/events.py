@@ -83,7 +83,7 @@ class EpochCompleted(_Fact):
     val_loss: float | None
     val_accuracy: float | None
     best_accuracy: float | None
-    learning_rate: float
+    learning_rate: float | None
     epoch_duration_s: float
     seeds: tuple[SeedReading, ...]
 

@@ -21,6 +21,6 @@ RANK_FRACTION = 4  # rank = width // 4
 def low_rank(shape: SeedShape) -> nn.Module:
     """Build Linear -> Linear through a quarter of the narrower width (at least 1)."""
     rank = max(1, min(shape.reads, shape.writes) // RANK_FRACTION)
-    up = nn.Linear(rank, shape.writes, bias=False)
+    up = nn.utils.skip_init(nn.Linear, rank, shape.writes, bias=False)  # zeroed below: its numbers need no drawing
     nn.init.zeros_(up.weight)
     return nn.Sequential(nn.Linear(shape.reads, rank, bias=False), up)

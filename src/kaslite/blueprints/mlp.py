@@ -22,7 +22,10 @@ MIN_HIDDEN = 8
 def mlp(shape: SeedShape) -> nn.Module:
     """Build LayerNorm -> Linear -> GELU -> Linear with ``2 * writes`` hidden units (at least 8)."""
     hidden = max(MIN_HIDDEN, EXPANSION * shape.writes)
-    narrow = nn.Linear(hidden, shape.writes)
+    # Drawing numbers only to zero them would take half the time of a germination.
+    narrow = nn.utils.skip_init(nn.Linear, hidden, shape.writes)
     nn.init.zeros_(narrow.weight)
     nn.init.zeros_(narrow.bias)
-    return nn.Sequential(nn.LayerNorm(shape.reads), nn.Linear(shape.reads, hidden), nn.GELU(), narrow)
+    # Of a single number, normalising leaves nothing.
+    norm = nn.LayerNorm(shape.reads) if shape.reads > 1 else nn.Identity()
+    return nn.Sequential(norm, nn.Linear(shape.reads, hidden), nn.GELU(), narrow)

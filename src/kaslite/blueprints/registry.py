@@ -56,12 +56,17 @@ def blueprint(name: str, *, kinds: Iterable[str]) -> Callable[[Recipe], Recipe]:
 
     def register(recipe: Recipe) -> Recipe:
         known = _REGISTRY.get(name)
-        if known is not None and known.build.__qualname__ != recipe.__qualname__:
+        if known is not None and _origin(known.build) != _origin(recipe):
             raise UsageError(f"a blueprint {name!r} is registered already, by {known.build.__module__}; take another name.")
         _REGISTRY[name] = Blueprint(name, accepted, recipe)
         return recipe
 
     return register
+
+
+def _origin(recipe: Recipe) -> tuple[str, str]:
+    # Not the function itself: a module or a notebook cell that is run again defines it again.
+    return recipe.__module__, recipe.__qualname__
 
 
 def get(name: str) -> Blueprint:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from kaslite.errors import UsageError
+from kaslite.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +21,10 @@ class FeatureKind(StrEnum):
     DENSE = "dense"  # (batch, features)
     SEQUENCE = "sequence"  # (batch, tokens, features)
     IMAGE = "image"  # (batch, channels, height, width)
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise unknown_name("kind of feature", str(value), [kind.value for kind in cls])
 
 
 _BY_AXES = {2: FeatureKind.DENSE, 3: FeatureKind.SEQUENCE, 4: FeatureKind.IMAGE}

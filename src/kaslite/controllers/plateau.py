@@ -94,8 +94,8 @@ class Plateau:
         if cost is not None and cost.lower > 0:
             if seed.state is SeedState.SHADOWING:
                 return Advance(*place, reason=evidence)
-            worse = val_loss is None or seed.baseline_loss is None or val_loss > seed.baseline_loss
-            if seed.held_epochs >= self.probation_epochs and not worse:
+            no_worse = val_loss is not None and seed.baseline_loss is not None and val_loss <= seed.baseline_loss
+            if seed.held_epochs >= self.probation_epochs and no_worse:
                 return Fossilize(*place, reason=evidence)
         if seed.epochs_in_state >= self.trial_epochs:
             return Cull(*place, reason=f"not proven in {seed.epochs_in_state} epochs: {evidence}")
@@ -118,10 +118,13 @@ class Plateau:
         free = [s for s in observation.seeds if s.state is SeedState.DORMANT and observation.blueprints[s.layer]]
         if not free:
             return Wait("a plateau, and no seed is free")
-        # Lowest health first; a layer whose health nobody measured comes last.
-        seed = min(free, key=lambda s: math.inf if (h := observation.health[s.layer]) is None else h)
+        seed = min(free, key=lambda seed: _known_or_last(observation.health[seed.layer]))  # lowest health first
         choices = observation.blueprints[seed.layer]
         choice = choices[self._germinations % len(choices)]
         self._germinations += 1
         self._losses.clear()
         return Germinate(seed.layer, seed.seed, choice, reason=f"the loss did not fall in {self.patience} epochs")
+
+
+def _known_or_last(health: float | None) -> float:
+    return math.inf if health is None or math.isnan(health) else health

@@ -48,7 +48,6 @@ class TerminalView:
         self._view = RunView()
         self._live = Live(console=console, auto_refresh=False)
         self._next_draw = 0.0
-        self._live.start()
 
     def write(self, event: Event) -> None:
         """Take the event in, and draw if it is time to."""
@@ -63,6 +62,7 @@ class TerminalView:
 
     def _draw(self) -> None:
         started = time.perf_counter()
+        self._live.start()  # at the first frame: a run that never starts leaves the terminal alone
         self._live.update(render(self._view), refresh=True)
         ended = time.perf_counter()
         self._next_draw = ended + max(SHORTEST_PAUSE_S, (ended - started) / SHARE_OF_TIME)

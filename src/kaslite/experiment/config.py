@@ -51,7 +51,7 @@ class RunConfig(BaseModel):
     # The controller
     patience: int = Field(15, ge=3, description="Epochs over which the loss has to stop falling before a seed germinates.")
     delta: float = Field(1e-4, ge=0, description="Fall of the loss an epoch that still counts as progress.")
-    acc_threshold: float = Field(0.95, gt=0, le=1, description="Validation accuracy above which nothing grows.")
+    acc_threshold: float = Field(0.95, ge=0, le=1, description="Validation accuracy from which on nothing grows; 0: never.")
     # The run
     rng_seed: int = Field(0, ge=0, description="All randomness of the run is derived from it.")
 

@@ -5,6 +5,7 @@ The test split is read once, here, after training. Not for: showing anything.
 
 from __future__ import annotations
 
+import logging
 import platform
 import time
 from collections import Counter
@@ -30,7 +31,7 @@ from kaslite.training.grower import Grower
 from kaslite.training.loop import Phase, Trainer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from kaslite.experiment.config import RunConfig
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from kaslite.training.evaluation import Evaluation
 
     Metrics = dict[str, float | int | None]
+
+
+_log = logging.getLogger("kaslite")
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,15 @@ def run(config: RunConfig, results: Path, views: Sequence[Sink] = ()) -> RunResu
     Raises:
         KasliteError: if the config, the data or the folder do not do; before the folder is made, where that can be told.
     """
+    config = _with_present_device(config)
     with _threads(config.num_threads):
         experiment = _Experiment(config)
         directory = RunDirectory.create(results, config)
         sink = Numbered(FanOut([JsonlLog(directory.events), *views]))
         try:
-            metrics = experiment.carry_out(directory, sink.write)
+            metrics = experiment.carry_out(directory, sink)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"What was done so far: kaslite replay {directory.path}") from None
         finally:
             sink.close()
     return RunResult(metrics, directory.path)
@@ -81,32 +88,32 @@ class _Experiment:
         self.model = _build_model(config, self.task, self.device)
         self.host_params = _count(self.model)
         self.counts: Counter[str] = Counter()
+        self.sink: Sink = FanOut([])  # until the run has a folder
+        self.trainer = self._build_trainer()
 
-    def carry_out(self, directory: RunDirectory, write: Callable[[Event], None]) -> Metrics:
+    def carry_out(self, directory: RunDirectory, sink: Sink) -> Metrics:
         """Train, test, and write the result; the log ends with how it ended, whatever happens."""
-
-        def emit(event: Event) -> None:
-            self.counts[event.type] += 1
-            write(event)
-
+        self.sink = sink
         started = time.perf_counter()
-        trainer = self._build_trainer(emit)
-        emit(self._run_started(directory.path.name))
+        self._emit(self._run_started(directory.path.name))
         try:
-            metrics = self._train_and_test(trainer)
+            metrics = self._train_and_test()
             metrics["wall_s"] = time.perf_counter() - started
             directory.write_metrics(metrics)
-        except BaseException as error:
-            epoch = trainer.grower.epoch
-            if isinstance(error, KeyboardInterrupt):
-                emit(RunFinished(epoch=epoch, status="interrupted", metrics=None))
-            else:
-                emit(RunFinished(epoch=epoch, status="failed", metrics=None, error=repr(error)))
+        except KeyboardInterrupt:
+            self._emit(RunFinished(epoch=self.trainer.grower.epoch, status="interrupted", metrics=None))
             raise
-        emit(RunFinished(epoch=trainer.grower.epoch, status="completed", metrics=metrics))
+        except BaseException as error:
+            self._emit(RunFinished(epoch=self.trainer.grower.epoch, status="failed", metrics=None, error=repr(error)))
+            raise
+        self._emit(RunFinished(epoch=self.trainer.grower.epoch, status="completed", metrics=metrics))
         return metrics
 
-    def _build_trainer(self, emit: Callable[[Event], None]) -> Trainer:
+    def _emit(self, event: Event) -> None:
+        self.counts[event.type] += 1
+        self.sink.write(event)
+
+    def _build_trainer(self) -> Trainer:
         config, train = self.config, self.task.train.to(self.device)
         validation = self.task.validation.to(self.device)
         optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
@@ -120,7 +127,7 @@ class _Experiment:
             shadow_lr=config.shadow_lr,
             progress_thresh=config.progress_thresh,
             blending=BlendingConfig(fixed_steps=config.blend_steps, tick="step"),
-            emit=emit,
+            emit=self._emit,
         )
         return Trainer(
             self.model,
@@ -129,7 +136,7 @@ class _Experiment:
             batches=lambda epoch: train.batches(config.batch_size, config.rng_seed, epoch),
             loss=functional.cross_entropy,
             drift_warn=config.drift_warn,
-            emit=emit,
+            emit=self._emit,
         )
 
     def _evaluate(self, split: Split) -> Evaluation:
@@ -146,9 +153,9 @@ class _Experiment:
             versions={"kaslite": kaslite.__version__, "torch": torch.__version__, "python": platform.python_version()},
         )
 
-    def _train_and_test(self, trainer: Trainer) -> Metrics:
+    def _train_and_test(self) -> Metrics:
         config = self.config
-        observation = trainer.fit(
+        observation = self.trainer.fit(
             [
                 Phase("phase_1", config.warm_up_epochs, grows=False),
                 Phase("phase_2", config.adaptation_epochs, grows=True),
@@ -158,18 +165,25 @@ class _Experiment:
         return {
             "test_accuracy": test.accuracy,
             "val_accuracy": observation.val_accuracy,
-            "best_accuracy": trainer.best_accuracy,
+            "best_accuracy": self.trainer.best_accuracy,
             "val_loss": observation.val_loss,
             "host_params": self.host_params,
             "final_params": _count(self.model),
             "germinated": self.counts["seed_germinated"],
             "fossilized": self.counts["seed_fossilized"],
             "culled": self.counts["seed_culled"],
-            "epochs": trainer.grower.epoch,
-            "train_flops": trainer.train_flops,
+            "epochs": self.trainer.grower.epoch,
+            "train_flops": self.trainer.train_flops,
             "wall_s": None,
             "rng_seed": config.rng_seed,
         }
+
+
+def _with_present_device(config: RunConfig) -> RunConfig:
+    if config.device == "cuda" and not torch.cuda.is_available():
+        _log.warning("CUDA is not available on this machine; running on the CPU.")
+        return config.model_copy(update={"device": "cpu"})
+    return config
 
 
 def _build_model(config: RunConfig, task: Task, device: torch.device) -> SeededModel:

@@ -66,7 +66,7 @@ class SeedLayer(nn.Module):
         for seed in self.seeds:
             self._modules.pop(str(seed.index), None)
         for seed in blended:
-            self.add_module(str(seed.index), seed)
+            self.add_module(str(seed.index), seed.train(self.training))
         self._hook(host, wanted=bool(blended or shadowed))
 
     def start_probe(self, host: dict[str, nn.Module]) -> None:
@@ -77,6 +77,7 @@ class SeedLayer(nn.Module):
     def stop_probe(self, host: dict[str, nn.Module]) -> tuple[float, float] | None:
         """Return health and drift over all samples that passed, or ``None`` if none did."""
         passes, self.probe = self.probe or [], None
+        self.forget_read()  # of a forward pass that raised
         self._hook(host, wanted=bool(self._blended or self._shadowed))
         samples = sum(count for count, _, _ in passes)
         if not samples:
@@ -124,13 +125,6 @@ class SeedLayer(nn.Module):
                 f"{self.span.writes!r} ran before {self.span.source!r}, which its seeds read; a span reads an earlier point."
             )
         return read
-
-    def train(self, mode: bool = True) -> SeedLayer:  # noqa: FBT001, FBT002  torch's signature
-        """Set the mode of all seeds, the shadowed ones included."""
-        super().train(mode)
-        for seed in self.seeds:
-            seed.train(mode)
-        return self
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SeedLayer:  # noqa: FBT001, FBT002  torch's signature
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]

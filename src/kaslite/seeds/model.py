@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from kaslite.errors import UsageError
-from kaslite.lifecycle import ISOLATED, LIVE, SeedState
+from kaslite.lifecycle import ISOLATED, SeedState
 from kaslite.seeds.compiled import topology_changed
 from kaslite.seeds.feature import feature_of
 from kaslite.seeds.layer import SeedLayer
+from kaslite.seeds.modes import looking_at
 from kaslite.seeds.span import Span, find_spans, submodules
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class SeedLayers(nn.Module, Mapping[str, SeedLayer]):
 
     @staticmethod
     def _key(name: str) -> str:
-        # torch refuses dots and names of attributes: "blocks.0" is kept as "@blocks/0"
-        return "@" + name.replace("/", "//").replace(".", "/")
+        # torch refuses dots and names of attributes: "blocks.0" is kept as "@blocks/0"; no two names are kept as one
+        return "@" + name.replace("%", "%25").replace("/", "%2F").replace(".", "/")
 
     def __getitem__(self, name: str) -> SeedLayer:
         layer = self._modules[self._key(name)]
@@ -91,6 +92,8 @@ class SeededModel(nn.Module):
         spans = find_spans(host, at)
         self.host = host
         self.layers = SeedLayers([SeedLayer(span, seeds_per_layer) for span in spans])
+        # All of them, in the order of the layers. Gathered once: they are walked at every training step.
+        self.seeds: tuple[Seed, ...] = tuple(seed for layer in self.layers.values() for seed in layer.seeds)
         self.topology_changes = 0  # how often seeds entered or left the forward pass
         self._shapes_known = False
         self._reading: tuple[SeedLayer, ...] = ()  # live layers that read another point than they write
@@ -108,11 +111,6 @@ class SeededModel(nn.Module):
         finally:
             for layer in self._reading:
                 layer.forget_read()
-
-    @property
-    def seeds(self) -> list[Seed]:
-        """All seeds, in the order of the layers."""
-        return [seed for layer in self.layers.values() for seed in layer.seeds]
 
     def seed_at(self, layer: str, index: int) -> Seed:
         """Return one seed; an unknown place is a `UsageError`."""
@@ -141,7 +139,7 @@ class SeededModel(nn.Module):
                 shadowed=tuple(s for s in layer.seeds if s.state is SeedState.TRAINING),
             )
         self._reading = tuple(
-            layer for layer in self.layers.values() if layer.spans and any(s.state in LIVE for s in layer.seeds)
+            layer for layer in self.layers.values() if layer.spans and any(s.module is not None for s in layer.seeds)
         )
         self.topology_changes += 1
         topology_changed()
@@ -166,14 +164,9 @@ class SeededModel(nn.Module):
                     readings[name] = reading
 
     def _look(self, args: tuple[Any, ...]) -> None:
-        modes = {module: module.training for module in self.modules()}
-        self.eval()
-        try:
-            with torch.no_grad():
-                self._first_forward(args, {})
-        finally:
-            for module, training in modes.items():
-                module.training = training
+        devices = {parameter.device for parameter in self.parameters() if parameter.is_cuda}
+        with looking_at(self), torch.random.fork_rng(devices):  # a host may draw noise in eval mode too
+            self._first_forward(args, {})
 
     def _first_forward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         known = submodules(self.host)

@@ -82,7 +82,7 @@ class Seed(nn.Module):
         self.germinations += 1
         with global_stream(beside.device, rng_seed, "seed", *self.place, self.germinations):
             module = blueprint.build(shape)
-        self.module = module.to(device=beside.device, dtype=beside.dtype).train(self.training)
+        self.module = module.to(device=beside.device, dtype=beside.dtype)
         self.alpha = self.alpha.to(beside.device)
         self.blueprint_id = blueprint.name
 
@@ -97,8 +97,8 @@ class Seed(nn.Module):
             layer=self.layer_name,
             seed=self.index,
             blueprint_id=self.blueprint_id,
-            from_state=from_state,
-            to_state=to_state,
+            from_state=from_state.value,
+            to_state=to_state.value,
             reason=reason,
         )
 

@@ -53,7 +53,10 @@ def find_spans(host: nn.Module, at: str | Span | Sequence[str | Span]) -> list[S
     """
     known = submodules(host)
     spans: list[Span] = []
-    for entry in [at] if isinstance(at, str | Span) else at:
+    entries = [at] if isinstance(at, str | Span) else at
+    if not entries:
+        raise UsageError('at= is empty, so nothing could ever grow; give it a pattern of submodules, such as "blocks.*".')
+    for entry in entries:
         spans += [_checked(entry, known)] if isinstance(entry, Span) else _matching(entry, known)
     written = [span.writes for span in spans]
     twice = sorted({name for name in written if written.count(name) > 1})
@@ -62,7 +65,8 @@ def find_spans(host: nn.Module, at: str | Span | Sequence[str | Span]) -> list[S
             f"two entries of at= write to {twice[0]!r}; a submodule carries one seed layer "
             "(use seeds_per_layer to put several seeds there)."
         )
-    return spans
+    order = {name: place for place, name in enumerate(known)}
+    return sorted(spans, key=lambda span: order[span.writes])
 
 
 def _matching(pattern: str, known: Mapping[str, nn.Module]) -> list[Span]:

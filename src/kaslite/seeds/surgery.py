@@ -25,8 +25,8 @@ _CANNOT_GROW = {
 
 def check_can_grow(optimizer: Optimizer) -> None:
     """Refuse an optimizer that cannot take newborn parameters, by name and with the reason."""
-    name = type(optimizer).__name__
-    if name in _CANNOT_GROW:
+    name = next((kind.__name__ for kind in type(optimizer).__mro__ if kind.__name__ in _CANNOT_GROW), None)
+    if name is not None:
         raise UsageError(
             f"{name} cannot train a growing model: {_CANNOT_GROW[name]}; "
             "give the Grower an optimizer such as AdamW or SGD (where there are several, the one that trains biases)."

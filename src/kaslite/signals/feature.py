@@ -21,7 +21,8 @@ def health(feature: Float[Tensor, " batch *rest"]) -> Float[Tensor, ""]:
 def drift(before: Float[Tensor, " batch *rest"], after: Float[Tensor, " batch *rest"]) -> Float[Tensor, ""]:
     """Return ``1 - cosine`` between each sample's feature before and after, averaged: 0 = same direction, 2 = opposite.
 
-    It cannot see a change of scale.
+    It cannot see a change of scale. A sample that did not change did not drift, one whose feature is all zeros included.
     """
     rows = before.detach().float().flatten(1), after.detach().float().flatten(1)
-    return 1 - functional.cosine_similarity(*rows, dim=1).mean()
+    cosines = functional.cosine_similarity(*rows, dim=1)
+    return 1 - cosines.where((rows[0] != rows[1]).any(1), 1.0).mean()

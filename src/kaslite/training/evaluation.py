@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kaslite.errors import UsageError
+from kaslite.seeds.modes import looking_at
+from kaslite.signals.interval import mean_interval
+
 if TYPE_CHECKING:
     from kaslite.seeds import Seed
     from kaslite.signals.interval import Interval
-
-from kaslite.signals.interval import mean_interval
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,25 @@ class Evaluation:
         return None if self.correct is None else self.correct.sum().item() / len(self.correct)
 
 
-Evaluate = Callable[[], Evaluation]
-"""Called with nothing; evaluates the model as it now is, in eval mode, without gradients."""
+Evaluate = Callable[[], Evaluation | Tensor]
+"""Called with nothing; returns the losses, (samples,), of the model as it now is, or a whole `Evaluation`."""
+
+
+def evaluate_now(model: torch.nn.Module, evaluate: Evaluate) -> Evaluation:
+    """Evaluate a model in eval mode, without gradients; it is left as it was.
+
+    Raises:
+        UsageError: if what comes back is not one loss a sample.
+    """
+    with looking_at(model):
+        answer = evaluate()
+    evaluation = answer if isinstance(answer, Evaluation) else Evaluation(answer)
+    if evaluation.losses.ndim != 1:
+        raise UsageError(
+            f"evaluate() returned losses of shape {tuple(evaluation.losses.shape)}; it has to return one loss a sample, "
+            "as cross_entropy(..., reduction='none') does."
+        )
+    return evaluation
 
 
 def evaluate_on(
@@ -51,24 +70,19 @@ def evaluate_on(
     """Evaluate a model on tensors.
 
     Args:
-        model: put into eval mode meanwhile, and back into the mode that it was in.
+        model: maps inputs to outputs.
         inputs: (samples, ...).
         targets: (samples,) class indices, or (samples, ...) numbers.
         losses: maps outputs and targets to one loss a sample.
         batch_size: samples a forward pass.
     """
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            outputs = torch.cat([model(chunk) for chunk in inputs.split(batch_size)])
-    finally:
-        model.train(training)
+    with looking_at(model):
+        outputs = torch.cat([model(chunk) for chunk in inputs.split(batch_size)])
     correct = None if targets.is_floating_point() else outputs.argmax(-1) == targets
     return Evaluation(losses(outputs, targets), correct)
 
 
-def removal_cost(seed: Seed, evaluate: Evaluate, with_seed: Evaluation) -> Interval:
+def removal_cost(seed: Seed, evaluate: Callable[[], Evaluation], with_seed: Evaluation) -> Interval:
     """Return what switching the seed off does to the validation loss, paired over samples: positive = it is missed.
 
     It is *not* what the seed contributed: the host has adapted to it.

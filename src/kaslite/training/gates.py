@@ -35,7 +35,7 @@ def check_may_fossilize(seed: Seed, val_loss: float | None) -> None:
         raise RefusedError(f"its evidence held for {record.held_epochs} epochs in a row; {PROBATION_EPOCHS} are needed.")
     if val_loss is None or record.baseline_loss is None:
         raise RefusedError("the validation loss, now or at germination, is unmeasured.")
-    if val_loss > record.baseline_loss:
+    if not val_loss <= record.baseline_loss:  # so that a loss that is not a number does not pass
         raise RefusedError(f"validation loss {val_loss:.4f} is above the {record.baseline_loss:.4f} at germination.")
 
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 EMBARGO_EPOCHS = 5
 """How long the place of a culled seed stays closed."""
+ROUNDING = 1e-9
+"""A ramp that comes down share by share misses zero by less than this."""
 _NAMES: dict[type[Decision], Literal["wait", "germinate", "advance", "fossilize", "cull"]] = {
     Wait: "wait",
     Germinate: "germinate",
@@ -60,7 +62,8 @@ class Grower:
         controller: decides once an epoch.
         blueprints: names of what may grow, in the order in which controllers should try them.
         rng_seed: newborn modules draw from streams derived from it.
-        evaluate: evaluates the model on the validation samples; without it evidence is unmeasured, and nothing is fossilized.
+        evaluate: called with nothing, returns the validation losses of the model as it now is, (samples,), or an `Evaluation`;
+            without it evidence is unmeasured, and nothing is fossilized.
         shadow_lr: learning rate of seeds in shadow training.
         progress_thresh: training progress, in [0, 1], at which a seed starts to blend by itself.
         blending: how seeds blend.
@@ -96,7 +99,8 @@ class Grower:
         self._strategy = FixedRampBlending(self.blending)
         self._emit = emit
         self._events: list[Event] = []
-        self._trainers: dict[tuple[str, int], ShadowTrainer] = {}
+        # Not empty if the model is a copy, or was pickled, with seeds in training.
+        self._trainers = {s.place: ShadowTrainer(s, shadow_lr) for s in model.seeds if s.state is SeedState.TRAINING}
         self._order = StepOrder(optimizer)
         self._observer = Observer(model, evaluate)
         self.epoch = 0  # the epoch that is running or has just ended; 0 before the first
@@ -111,6 +115,8 @@ class Grower:
         self._order.check()
         self._enter_epoch()
         for seed in self.model.seeds:
+            if seed.state is SeedState.DORMANT:  # most seeds, at every step
+                continue
             if seed.state is SeedState.TRAINING:
                 self._trainers[seed.place].step()
             elif seed.state is SeedState.GERMINATED:
@@ -229,10 +235,11 @@ class Grower:
 
     def _tick_ramp(self, seed: Seed) -> None:
         if seed.state is SeedState.CULLED:
-            seed.set_ramp(max(0.0, seed.ramp - 1 / self.blending.fixed_steps))
+            lower = seed.ramp - 1 / self.blending.fixed_steps
+            seed.set_ramp(lower if lower > ROUNDING else 0.0)
             if seed.ramp == 0.0:
                 self._record(*self._remove(seed))
-        elif seed.state in LIVE - ISOLATED and seed.ramp < 1:
+        elif seed.ramp < 1 and seed.state in LIVE - ISOLATED:
             seed.set_ramp(self._strategy.update(BlendSignals(ramp=seed.ramp)))
             if seed.state is SeedState.BLENDING and seed.ramp >= COMPLETE:
                 self._record(seed.move(SeedState.SHADOWING, epoch=self.epoch, reason="blend completed"))

@@ -107,7 +107,7 @@ class Trainer:
                 val_loss=_finite(observation.val_loss),
                 val_accuracy=observation.val_accuracy,
                 best_accuracy=self.best_accuracy,
-                learning_rate=self.optimizer.param_groups[0]["lr"],
+                learning_rate=_finite(float(self.optimizer.param_groups[0]["lr"])),
                 epoch_duration_s=time.perf_counter() - started,
                 seeds=tuple(_readings(observation)),
             )

@@ -5,15 +5,16 @@ Not for: moving seeds.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kaslite.controllers.base import Observation, SeedObservation
 from kaslite.errors import UsageError
 from kaslite.lifecycle import SeedState
-from kaslite.training.evaluation import Evaluation, removal_cost
+from kaslite.training.evaluation import Evaluation, evaluate_now, removal_cost
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from kaslite.blueprints import Blueprint
     from kaslite.seeds import Seed, SeededModel
@@ -27,7 +28,7 @@ class Observer:
 
     def __init__(self, model: SeededModel, evaluate: Evaluate | None) -> None:
         self._model = model
-        self._evaluate = evaluate
+        self._evaluate = None if evaluate is None else partial(evaluate_now, model, evaluate)
         self._readings: dict[str, tuple[float, float]] = {}  # (health, drift) by layer
         self.train_loss: float | None = None
         self.val_loss: float | None = None
@@ -69,7 +70,7 @@ class Observer:
             seeds=tuple(_observed(seed, epoch) for seed in self._model.seeds),
         )
 
-    def _probe(self, evaluate: Evaluate) -> Evaluation:
+    def _probe(self, evaluate: Callable[[], Evaluation]) -> Evaluation:
         with self._model.probing() as self._readings:
             evaluation = evaluate()
         for seed in self._model.seeds:

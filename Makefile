@@ -1,0 +1,45 @@
+# make demo: watch a small network grow.   make test: everything that CI runs.
+PYTHON ?= python3
+BIN := .venv/bin
+# What the tests need; later rooms add their extras here.
+EXTRAS := dev
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast lint bench constraints picture
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/installed ## make .venv and install kaslite into it
+
+# torch first and alone: it decides which build every other package sees.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kaslite needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	touch $@
+
+demo: setup ## grow a network on real handwritten digits
+	$(BIN)/kaslite run --problem_type digits
+
+lint: setup ## format, lint, types, import layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## all that CI runs
+	$(BIN)/pytest -n 2
+
+test-fast: setup ## the inner loop, < 90 s
+	$(BIN)/pytest -n 2 -m 'not slow'
+
+bench: setup ## every speed row, as a paired ratio against its bar
+	$(BIN)/pytest benchmarks -q -s -p no:randomly
+
+picture: setup ## redraw the picture in the README
+	$(BIN)/python scripts/draw_dashboard.py
+
+constraints: ## regenerate constraints.txt from pyproject.toml
+	scripts/lock.sh

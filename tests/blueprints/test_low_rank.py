@@ -1,0 +1,20 @@
+import pytest
+import torch
+
+from kaslite.blueprints import FeatureKind, SeedShape, get
+
+
+def build(reads, writes):
+    return get("low_rank").build(SeedShape(FeatureKind.DENSE, reads, writes))
+
+
+@pytest.mark.parametrize(("reads", "writes", "rank"), [(12, 12, 3), (12, 20, 3), (20, 12, 3), (3, 7, 1), (1, 1, 1)])
+def test_its_rank_is_a_quarter_of_the_narrower_width(reads, writes, rank):
+    assert sum(parameter.numel() for parameter in build(reads, writes).parameters()) == rank * (reads + writes)
+
+
+def test_it_is_linear():
+    module = build(12, 8)
+    torch.nn.init.ones_(module[-1].weight)
+    x, y = torch.eye(12)[:2]
+    assert torch.allclose(module((2 * x + y)[None]), 2 * module(x[None]) + module(y[None]), atol=1e-6)

@@ -1,0 +1,70 @@
+import pytest
+from torch import nn
+
+from kaslite.blueprints import FeatureKind, SeedShape, blueprint, get, names, registry
+from kaslite.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def registry_of_this_test(monkeypatch):
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+
+
+def scale(shape):
+    return nn.Linear(shape.reads, shape.writes, bias=False)
+
+
+def test_a_registered_recipe_is_found_by_its_name():
+    blueprint("scale", kinds=["dense", "image"])(scale)
+    found = get("scale")
+    assert found.name == "scale"
+    assert found.kinds == {FeatureKind.DENSE, FeatureKind.IMAGE}
+    assert found.build(SeedShape(FeatureKind.DENSE, reads=3, writes=2)).weight.shape == (2, 3)
+
+
+def test_registering_leaves_the_recipe_as_it_was():
+    assert blueprint("scale", kinds=["dense"])(scale) is scale
+
+
+def test_names_are_those_that_grow_on_a_kind():
+    blueprint("a_scale", kinds=["image"])(scale)
+    assert "a_scale" in names("image")
+    assert "a_scale" not in names("dense")
+    assert names() == sorted({*names("dense"), *names("sequence"), *names("image")})
+
+
+def test_a_name_that_is_taken_is_refused():
+    with pytest.raises(UsageError, match=r"'mlp' is registered already, by kaslite\.blueprints\.mlp"):
+        blueprint("mlp", kinds=["dense"])(scale)
+
+
+def test_a_recipe_of_the_same_name_from_another_module_is_another_recipe():
+    def namesake(shape):
+        return scale(shape)
+
+    namesake.__qualname__ = "mlp"
+    with pytest.raises(UsageError, match="registered already"):
+        blueprint("mlp", kinds=["dense"])(namesake)
+
+
+def test_a_module_that_is_run_again_may_register_its_recipe_again():
+    def define():
+        def recipe(shape):
+            return scale(shape)
+
+        return blueprint("scale", kinds=["dense"])(recipe)
+
+    first, second = define(), define()
+    assert first is not second
+    assert get("scale").build is second
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    with pytest.raises(UsageError, match=r"unknown blueprint 'low_rnak': did you mean 'low_rank'\?"):
+        get("low_rnak")
+
+
+@pytest.mark.parametrize("use", [names, lambda kind: blueprint("scale", kinds=[kind])])
+def test_an_unknown_kind_suggests_the_nearest(use):
+    with pytest.raises(UsageError, match=r"unknown kind of feature 'dens': did you mean 'dense'\?"):
+        use("dens")

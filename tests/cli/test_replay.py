@@ -1,0 +1,55 @@
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from kaslite.cli.main import call
+
+
+@pytest.fixture
+def run_dir(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    call(["run", "--n_samples", "60", "--warm_up_epochs", "1", "--adaptation_epochs", "1", "-q"])
+    capsys.readouterr()
+    (made,) = (tmp_path / "results").iterdir()
+    return made
+
+
+def test_a_run_is_shown_again_line_by_line(run_dir, capsys):
+    assert call(["replay", str(run_dir), "-v"]) == 0
+    out = capsys.readouterr().out
+    assert "epoch 2:" in out
+    assert out.endswith("run completed\n")
+
+
+def test_the_json_of_a_replay_equals_the_metrics_of_the_run(run_dir, capsys):
+    call(["replay", run_dir.name, "--json"])
+    replayed = json.loads(capsys.readouterr().out)
+    assert replayed["metrics"] == json.loads((run_dir / "metrics.json").read_text())
+    assert replayed["status"] == "completed"
+
+
+def test_in_a_terminal_the_dashboard_is_drawn(run_dir):
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "kaslite", "replay", str(run_dir)]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "NO_COLOR": "1"}
+    with subprocess.Popen(command, stdout=slave, env=environment):
+        os.close(slave)
+        drawn = b""
+        while True:
+            try:
+                drawn += os.read(master, 65536)
+            except OSError:
+                break
+    os.close(master)
+    assert "Seeds Active" in drawn.decode()
+
+
+def test_a_damaged_log_is_named(run_dir, capsys):
+    log = run_dir / "events.jsonl"
+    log.write_text("not an event\n" + log.read_text())
+    assert call(["replay", str(run_dir)]) == 1
+    assert "line 1 of" in capsys.readouterr().err

@@ -1,0 +1,58 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from kaslite.cli.main import call
+
+QUICK = "n_samples: 60\nwarm_up_epochs: 1\nadaptation_epochs: 1\n"
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_dry_run_prints_the_resolved_config_as_yaml_that_run_reads_back(tmp_path, capsys):
+    call(["run", "--problem_type", "digits", "--lr", "0.01", "--dry_run"])
+    printed = capsys.readouterr().out
+    (tmp_path / "again.yaml").write_text(printed)
+    call(["run", "--config", "again.yaml", "--dry_run"])
+    assert capsys.readouterr().out == printed
+    assert yaml.safe_load(printed)["lr"] == 0.01
+
+
+def test_flags_win_over_the_config_file(tmp_path, capsys):
+    (tmp_path / "c.yaml").write_text("lr: 0.5\nbatch_size: 8\n")
+    call(["run", "--config", "c.yaml", "--lr", "0.25", "--dry_run", "--json"])
+    config = json.loads(capsys.readouterr().out)
+    assert (config["lr"], config["batch_size"]) == (0.25, 8)
+
+
+def test_a_run_says_its_accuracy_its_growth_and_where_it_is(tmp_path, capsys):
+    (tmp_path / "c.yaml").write_text(QUICK)
+    assert call(["run", "--config", "c.yaml"]) == 0
+    out, err = capsys.readouterr()
+    (run_dir,) = (tmp_path / "results").iterdir()
+    metrics = json.loads((run_dir / "metrics.json").read_text())
+    assert f"{metrics['test_accuracy']:.4f}" in out
+    assert f"{metrics['host_params']:,} -> {metrics['final_params']:,}" in out
+    assert str(run_dir.relative_to(tmp_path)) in out
+    assert "run completed" in err
+
+
+def test_several_blueprints_are_given_by_repeating_the_flag(capsys):
+    call(["run", "--blueprints", "low_rank", "--blueprints", "mlp", "--dry_run", "--json"])
+    assert json.loads(capsys.readouterr().out)["blueprints"] == ["low_rank", "mlp"]
+
+
+def test_cuda_that_is_not_there_is_a_warning_and_the_cpu(tmp_path):
+    (tmp_path / "c.yaml").write_text(QUICK)
+    command = [sys.executable, "-m", "kaslite", "run", "--config", "c.yaml", "--device", "cuda", "--json"]
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, capture_output=True, check=True, text=True, env=hidden)
+    assert "CUDA is not available" in done.stderr
+    assert "_cpu_" in json.loads(done.stdout)["run_dir"]

@@ -1,0 +1,108 @@
+from functools import reduce
+
+import pytest
+
+from kaslite.dashboard.fold import LOG_LINES, RunView, SeedView, fold
+from kaslite.events import (
+    DecisionMade,
+    EpochCompleted,
+    PhaseStarted,
+    RunFinished,
+    RunStarted,
+    SeedCulled,
+    SeedGerminated,
+    SeedReading,
+    SeedStateChanged,
+)
+
+AT = {"layer": "blocks.0", "seed": 0, "blueprint_id": "mlp"}
+START = RunStarted(
+    epoch=0,
+    run_name="r",
+    config={},
+    seeds=(("blocks.0", 0), ("blocks.1", 0)),
+    host_params=10,
+    num_threads=1,
+    versions={},
+)
+
+
+def epoch(number, *seeds, at=0.0):
+    return EpochCompleted(
+        epoch=number,
+        timestamp=at,
+        phase="phase_1",
+        train_loss=0.3,
+        val_loss=0.2,
+        val_accuracy=0.8,
+        best_accuracy=0.9,
+        learning_rate=0.1,
+        epoch_duration_s=1.0,
+        seeds=seeds,
+    )
+
+
+def reading(alpha, state="shadowing"):
+    return SeedReading(
+        **AT, state=state, alpha=alpha, ramp=alpha, drift=0.01, health=1.0, training_progress=0.5, removal_cost=0.1
+    )
+
+
+def view_of(*events):
+    return reduce(fold, events, RunView())
+
+
+def test_every_seed_of_the_run_is_there_from_the_start_and_dormant():
+    view = view_of(START)
+    assert view.seeds == {("blocks.0", 0): SeedView(), ("blocks.1", 0): SeedView()}
+    assert view.seeds_active == 0
+
+
+def test_a_phase_counts_its_own_epochs_and_its_time():
+    view = view_of(
+        START,
+        PhaseStarted(epoch=0, timestamp=10.0, phase="phase_1", epochs=2),
+        epoch(1, at=11.0),
+        epoch(2, at=13.0),
+        PhaseStarted(epoch=2, timestamp=13.0, phase="phase_2", epochs=5),
+        epoch(3, at=14.0),
+    )
+    first, second = view.phases
+    assert (first.done, first.epochs, first.last_s - first.started_s) == (2, 2, 3.0)
+    assert (second.done, second.epochs) == (1, 5)
+    assert view.epoch == 3
+
+
+def test_a_seed_counts_as_active_when_it_is_fully_in():
+    phase = PhaseStarted(epoch=0, phase="phase_1", epochs=2)
+    assert view_of(START, phase, epoch(1, reading(0.99))).seeds_active == 0
+    assert view_of(START, phase, epoch(1, reading(1.0))).seeds_active == 1
+
+
+def test_a_germination_is_a_banner():
+    view = view_of(START, SeedGerminated(epoch=1, **AT, params=5))
+    assert view.banner == "blocks.0:0 germinated: mlp, 5 parameters"
+    assert view.seeds["blocks.0", 0].blueprint_id == "mlp"
+
+
+@pytest.mark.parametrize("state", ["embargoed", "resetting", "dormant"])
+def test_a_seed_that_has_left_shows_nothing_of_its_past(state):
+    gone = SeedStateChanged(epoch=2, **AT, from_state="culled", to_state=state, reason="x")
+    view = view_of(START, PhaseStarted(epoch=0, phase="phase_1", epochs=2), epoch(1, reading(1.0)), gone)
+    assert view.seeds["blocks.0", 0] == SeedView(state=state)
+
+
+def test_the_log_keeps_the_newest_lines():
+    culls = [SeedCulled(epoch=1, **AT, reason=str(number), improvement=None) for number in range(LOG_LINES + 3)]
+    log = view_of(START, *culls).log
+    assert len(log) == LOG_LINES
+    assert log[-1].endswith(f"culled: {LOG_LINES + 2}")
+
+
+def test_the_controllers_last_thought_is_kept_even_if_it_waits():
+    assert view_of(START, DecisionMade(epoch=1, decision="wait", reason="falling")).thought == "falling"
+
+
+def test_the_end_of_the_run_is_seen():
+    view = view_of(START, RunFinished(epoch=9, status="completed", metrics={"test_accuracy": 0.5}))
+    assert (view.status, view.metrics) == ("completed", {"test_accuracy": 0.5})

@@ -1,0 +1,35 @@
+import io
+
+import pytest
+
+from kaslite.dashboard.plain import PlainView
+from kaslite.events import DecisionMade, SeedCulled
+from tests.dashboard.test_fold import AT, epoch
+
+
+def lines(*events, **options):
+    stream = io.StringIO()
+    view = PlainView(stream, **options)
+    for event in events:
+        view.write(event)
+    view.close()
+    return stream.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(("every", "printed"), [(1, [1, 2, 3, 4]), (2, [2, 4]), (10, [])])
+def test_every_nth_epoch_is_printed(every, printed):
+    output = lines(*map(epoch, [1, 2, 3, 4]), every=every)
+    assert [line.split(":")[0] for line in output] == [f"epoch {number}" for number in printed]
+
+
+def test_what_happens_to_seeds_is_always_printed():
+    assert lines(SeedCulled(epoch=1, **AT, reason="harm", improvement=None)) == ["blocks.0:0 culled: harm"]
+
+
+@pytest.mark.parametrize(("waits", "printed"), [(False, []), (True, ["wait: falling"])])
+def test_why_nothing_was_decided_is_printed_on_request(waits, printed):
+    assert lines(DecisionMade(epoch=1, decision="wait", reason="falling"), waits=waits) == printed
+
+
+def test_there_is_no_colour():
+    assert not any("\x1b" in line for line in lines(epoch(10), every=1))

@@ -1,0 +1,95 @@
+import io
+import re
+from functools import reduce
+
+import pytest
+from rich.console import Console
+
+from kaslite.dashboard.fold import RunView, fold
+from kaslite.dashboard.terminal import TerminalView, render
+from kaslite.events import PhaseStarted, RunFinished, SeedGerminated
+from tests.dashboard.test_fold import AT, START, epoch, reading
+
+EVENTS = [
+    START,
+    PhaseStarted(epoch=0, timestamp=0.0, phase="phase_1", epochs=2),
+    epoch(1, at=1.0),
+    epoch(2, reading(1.0), at=2.0),
+    SeedGerminated(epoch=2, layer="blocks.1", seed=0, blueprint_id="low_rank", params=7),
+]
+
+
+def draw(view, **options):
+    console = Console(file=io.StringIO(), width=120, force_terminal=True, **options)
+    console.print(render(view))
+    return console.file.getvalue()
+
+
+def text(view):
+    return re.sub(r"\x1b\[[0-9;]*m", "", draw(view))
+
+
+@pytest.mark.parametrize(
+    ("metric", "value"),
+    [
+        ("Epoch", "2"),
+        ("Phase", "phase_1"),
+        ("Train Loss", "0.3000"),
+        ("Val Loss", "0.2000"),
+        ("Val Accuracy", "0.8000"),
+        ("Best Accuracy", "0.9000"),
+        ("Seeds Active", "1/2"),
+    ],
+)
+def test_the_table_has_the_seven_documented_rows(metric, value):
+    assert re.search(rf"│ {metric} +│ +{value} │", text(reduce(fold, EVENTS, RunView())))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        r"Warm-up Training ━+ 2/2 • 0:00:02",
+        r"│ blocks\.0:0 │ shadowing +│ mlp +│ 1\.00 │",
+        r"│ blocks\.1:0 │ dormant +│ low_rank +│ 0\.00 │",
+        r"│ blocks\.1:0 germinated: low_rank, 7 parameters",
+        r"Event Log",
+    ],
+)
+def test_progress_seeds_banner_and_log_are_drawn(piece):
+    assert re.search(piece, text(reduce(fold, EVENTS, RunView())))
+
+
+def test_an_empty_run_can_be_drawn():
+    assert "0/0" in text(RunView())
+
+
+def test_markup_and_control_characters_in_names_are_shown_as_text():
+    hostile = START.__class__(**{**vars(START), "seeds": (("[red]\x1b]0;x\x07evil[/red]", 0),)})
+    assert "[red]]0;xevil[/red]:0" in text(fold(RunView(), hostile))
+
+
+def test_no_color_is_honoured(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", draw(reduce(fold, EVENTS, RunView())))
+
+
+def test_the_last_frame_shows_the_end_of_the_run():
+    console = Console(file=io.StringIO(), width=120, force_terminal=True)
+    view = TerminalView(console)
+    for event in [*EVENTS, RunFinished(epoch=2, status="completed", metrics=None)]:
+        view.write(event)
+    view.close()
+    last_frame = console.file.getvalue().rsplit("Experiment Metrics", 1)[1]
+    assert "1/2" in last_frame
+    assert "run completed" in last_frame
+
+
+def test_drawing_takes_a_small_part_of_the_time():
+    console = Console(file=io.StringIO(), width=120, force_terminal=True)
+    view = TerminalView(console)
+    view.write(START)
+    drawn = len(console.file.getvalue())
+    for number in range(50):
+        view.write(SeedGerminated(epoch=number, **AT, params=1))
+    assert len(console.file.getvalue()) == drawn
+    view.close()

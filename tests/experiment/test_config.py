@@ -1,0 +1,103 @@
+import re
+import subprocess
+import sys
+
+import pytest
+
+from kaslite.errors import StorageError, UsageError
+from kaslite.experiment.config import RunConfig, resolve
+
+
+@pytest.mark.parametrize(
+    ("flag", "default"),
+    [
+        ("problem_type", "spirals"),
+        ("input_dim", 2),
+        ("device", "cpu"),
+        ("batch_size", 32),
+        ("train_frac", 0.7),
+        ("blend_steps", 100),
+        ("shadow_lr", 0.001),
+        ("progress_thresh", 0.6),
+        ("n_samples", 500),
+        ("noise", 0.1),
+        ("rotations", 4),
+        ("hidden_dim", 32),
+        ("num_layers", 3),
+        ("seeds_per_layer", 1),
+        ("lr", 3e-3),
+        ("warm_up_epochs", 20),
+        ("adaptation_epochs", 100),
+        ("acc_threshold", 0.95),
+        ("drift_warn", 0.12),
+        ("patience", 15),
+        ("delta", 1e-4),
+    ],
+)
+def test_nothing_given_means_the_documented_defaults(flag, default):
+    assert getattr(resolve({}), flag) == default
+
+
+def test_every_setting_says_what_it_is():
+    assert all(field.description for field in RunConfig.model_fields.values())
+
+
+def test_flag_wins_over_file_wins_over_problem_wins_over_default(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("problem_type: digits\nhidden_dim: 20\nlr: 1e-2\n")
+    config = resolve({"lr": 0.5}, file)
+    assert (config.lr, config.hidden_dim, config.input_dim) == (0.5, 20, 64)
+    assert config.acc_threshold == 0.99
+    assert config.batch_size == 32
+
+
+def test_a_number_like_1e_4_in_yaml_is_a_number(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("delta: 1e-4\n")
+    assert resolve({}, file).delta == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        ({"hidden_dim": -3}, "hidden_dim is -3: input should be greater than or equal to 1"),
+        ({"n_samples": 0}, "n_samples is 0"),
+        ({"train_frac": 1.0}, "train_frac is 1.0"),
+        ({"lr": float("nan")}, "lr is nan"),
+        ({"blueprints": ()}, "blueprints is"),
+        ({"problem_type": "digit"}, "unknown problem 'digit': did you mean 'digits'"),
+        ({"hiden_dim": 3}, "unknown setting 'hiden_dim': did you mean 'hidden_dim'"),
+        ({"problem_type": "digits", "input_dim": 3}, "input_dim is 3, but digits has 64 inputs"),
+    ],
+)
+def test_a_wrong_setting_is_one_clear_sentence(flags, complaint):
+    with pytest.raises(UsageError, match=re.escape(complaint)) as caught:
+        resolve(flags)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [("[1, 2]", "holds a list"), ("a: b: c", "is not YAML"), ("just words", "holds a str")],
+)
+def test_a_config_file_that_is_not_one_is_refused(tmp_path, content, complaint):
+    file = tmp_path / "c.yaml"
+    file.write_text(content)
+    with pytest.raises(UsageError, match=complaint):
+        resolve({}, file)
+
+
+def test_an_empty_config_file_is_an_empty_config(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("# nothing yet\n")
+    assert resolve({}, file) == resolve({})
+
+
+def test_a_config_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(StorageError, match=r"nope\.yaml"):
+        resolve({}, tmp_path / "nope.yaml")
+
+
+def test_reading_a_config_loads_no_torch():
+    code = "import sys; from kaslite.experiment.config import resolve; resolve({}); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

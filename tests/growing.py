@@ -1,0 +1,161 @@
+"""A user's loop around a growing model, and the real way of a seed to each state."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import kaslite
+from kaslite import Advance, Cull, Fossilize, Germinate, Grower, SeededModel, SeedState, Wait
+from kaslite.blending import BlendingConfig
+from kaslite.training.evaluation import Evaluation, evaluate_on
+from tests.hosts import build, samples
+
+PATH = (
+    SeedState.GERMINATED,
+    SeedState.TRAINING,
+    SeedState.BLENDING,
+    SeedState.SHADOWING,
+    SeedState.PROBATIONARY,
+    SeedState.FOSSILIZED,
+)
+PATIENCE_EPOCHS = 60
+
+
+class Scripted:
+    """A controller that decides what it was told, an epoch at a time."""
+
+    def __init__(self, *decisions: kaslite.Decision) -> None:
+        self.decisions = list(decisions)
+        self.seen: list[kaslite.Observation] = []
+
+    def decide(self, observation: kaslite.Observation) -> kaslite.Decision:
+        self.seen.append(observation)
+        return self.decisions.pop(0) if self.decisions else Wait("the script is over")
+
+
+class Growth:
+    """A seeded model, its optimizer and its grower.
+
+    Args:
+        host: a module, or the name of one of `tests.hosts`.
+        at: as in `SeededModel`.
+        place: the seed that `reach` and `cull` are about.
+        blueprint: what it grows into.
+        decisions: what the controller decides, an epoch at a time.
+        measured: whether the grower is given ``evaluate=``.
+        steps_per_epoch: of `epoch`.
+        grower: more arguments of the `Grower`.
+    """
+
+    def __init__(
+        self,
+        host: str | nn.Module = "in_place",
+        at: str | kaslite.Span | list[str | kaslite.Span] = "blocks.*",
+        *,
+        place: tuple[str, int] = ("blocks.0", 0),
+        seeds_per_layer: int = 1,
+        blueprint: str = "mlp",
+        decisions: tuple[kaslite.Decision, ...] = (),
+        measured: bool = True,
+        lr: float = 1e-2,
+        fixed_steps: int = 4,
+        tick: str = "step",
+        steps_per_epoch: int = 4,
+        **grower,
+    ) -> None:
+        self.inputs, self.targets = samples(512)
+        self.validation = samples(256, rng_seed=1)
+        self.place = place
+        self.blueprint = blueprint
+        self.steps_per_epoch = steps_per_epoch
+        self.model = SeededModel(build(host) if isinstance(host, str) else host, at, seeds_per_layer, example_input=self.inputs)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=lr)
+        self.controller = Scripted(*decisions)
+        self.grower = Grower(
+            self.model,
+            self.optimizer,
+            controller=self.controller,
+            blueprints=["mlp", "low_rank"],
+            evaluate=self.evaluate if measured else None,
+            blending=BlendingConfig(fixed_steps=fixed_steps, tick=tick),
+            **{"progress_thresh": 2.0, "shadow_lr": 1e-2} | grower,  # 2: no seed blends by itself
+        )
+
+    @property
+    def seed(self):
+        return self.model.seed_at(*self.place)
+
+    def evaluate(self) -> Evaluation:
+        return evaluate_on(self.model, *self.validation, lambda y, t: functional.cross_entropy(y, t, reduction="none"))
+
+    def backward(self) -> None:
+        self.optimizer.zero_grad()
+        functional.cross_entropy(self.model(self.inputs), self.targets).backward()
+
+    def update(self) -> None:
+        self.backward()
+        self.optimizer.step()
+
+    def step(self) -> None:
+        self.update()
+        self.grower.after_step()
+
+    def epoch(self, **metrics: float) -> list[kaslite.Event]:
+        for _ in range(self.steps_per_epoch):
+            self.step()
+        return self.grower.after_epoch(**metrics)
+
+    def cull(self) -> list[kaslite.Event]:
+        return self.grower.apply(Cull(*self.place))
+
+    def reach(self, state: SeedState) -> Growth:
+        """Take the seed from where it is to a later state of the path."""
+        while self.seed.state is not state:
+            self.prepare()
+            self.move_on()
+        return self
+
+    def move_on(self) -> None:
+        """Make the one call that takes the seed to the next state, if all is prepared."""
+        match self.seed.state:
+            case SeedState.DORMANT:
+                self.grower.apply(Germinate(*self.place, self.blueprint))
+            case SeedState.GERMINATED | SeedState.BLENDING:
+                self.grower.after_step()
+            case SeedState.TRAINING | SeedState.SHADOWING:
+                self.grower.apply(Advance(*self.place))
+            case SeedState.PROBATIONARY:
+                self.grower.apply(Fossilize(*self.place))
+
+    def prepare(self) -> None:
+        match self.seed.state:
+            case SeedState.DORMANT:
+                self.epoch()  # the validation loss at germination
+            case SeedState.GERMINATED | SeedState.BLENDING:
+                self.update()
+            case SeedState.TRAINING:
+                self.epoch()
+            case SeedState.SHADOWING:
+                self._gather_evidence(1)
+            case SeedState.PROBATIONARY:
+                self._gather_evidence(3)
+
+    def _gather_evidence(self, held_epochs: int) -> None:
+        for _ in range(PATIENCE_EPOCHS):
+            if self.seed.record.held_epochs >= held_epochs:
+                return
+            self.epoch()
+        raise AssertionError(f"the evidence for the seed did not hold: {self.seed.record}")
+
+
+def both_modes(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Return the outputs in training and in evaluation mode; buffers and mode are left as they were."""
+    training = model.training
+    buffers = {buffer: buffer.clone() for buffer in model.buffers()}
+    outputs = torch.stack([model.train(mode)(inputs).detach() for mode in (False, True)])
+    for buffer, content in buffers.items():
+        buffer.copy_(content)
+    model.train(training)
+    return outputs

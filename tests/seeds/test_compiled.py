@@ -1,0 +1,163 @@
+"""A compiled model answers as an eager one does, however often it grows and whatever else is compiled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from torch import Tensor
+from torch._dynamo.testing import CompileCounterWithBackend
+
+from kaslite import Advance, Cull, Germinate, SeedState
+from tests.growing import Growth
+from tests.hosts import build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BACKEND = "aot_eager"
+LAYERS = ("blocks.0", "blocks.1")
+
+pytestmark = [  # what torch 2.13 says to itself while it compiles
+    pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"),
+    pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def fresh_graphs() -> None:
+    torch.compiler.reset()
+
+
+def eager(model: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+    with torch.compiler.set_stance("force_eager"):
+        return model(inputs)
+
+
+class Compiled:
+    """A growing model and the way in which it is compiled."""
+
+    def __init__(self, host: str, *, user_compiles_host: bool = False, backend: str = BACKEND, fixed_steps: int = 1) -> None:
+        self.growth = Growth(
+            torch.compile(build(host), backend=backend) if user_compiles_host else host,
+            seeds_per_layer=3,
+            measured=False,
+            fixed_steps=fixed_steps,
+        )
+        self.model = self.growth.model
+        self.forward = self.model if user_compiles_host else torch.compile(self.model, backend=backend)
+
+    def grow(self, change: int) -> None:
+        """Make one of a dozen changes: in each layer three seeds germinate, train and blend; a third of them is culled."""
+        layer, turn = LAYERS[change % 2], change // 2
+        apply = self.growth.grower.apply
+        if turn % 2 == 0:
+            apply(Germinate(layer, turn // 2, "low_rank"))
+            self.train()
+        elif turn < 5:
+            apply(Advance(layer, turn // 2))
+            self.train()
+        else:
+            apply(Cull(layer, 0))
+            while self.model.seed_at(layer, 0).state is SeedState.CULLED:
+                self.train()
+
+    def train(self) -> None:
+        self.growth.optimizer.zero_grad()
+        self.forward(self.growth.inputs).square().mean().backward()
+        self.growth.optimizer.step()
+        self.growth.grower.after_step()
+
+    def check(self, *, mode: bool) -> None:
+        self.model.train(mode)
+        torch.testing.assert_close(self.forward(self.growth.inputs), eager(self.model, self.growth.inputs))
+
+
+CASES = {
+    "one model": lambda: [Compiled("in_place")],
+    "batch norm": lambda: [Compiled("batch_norm")],
+    "tuples": lambda: [Compiled("transformer")],
+    "a graph break": lambda: [Compiled("graph_break")],
+    "two models, one grows": lambda: [Compiled("in_place"), Compiled("in_place")],
+    "a host that the user compiled": lambda: [Compiled("in_place", user_compiles_host=True)],
+    "two hosts that the user compiled": lambda: [Compiled("in_place", user_compiles_host=True) for _ in range(2)],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_compiled_answers_as_eager_after_each_of_twelve_changes(case) -> None:
+    growing, *others = models = case()
+    for change in range(12):
+        growing.grow(change)
+        for model in models:
+            model.check(mode=change % 4 < 2)
+        growing.model.train()
+    assert all(seed.state is SeedState.DORMANT for other in others for seed in other.model.seeds)
+    assert [seed.state for seed in growing.model.seeds if seed.index == 0] == [SeedState.EMBARGOED] * 2
+
+
+@pytest.mark.slow
+def test_compiled_learns_as_eager_does() -> None:
+    compiled, plain = Compiled("in_place"), Compiled("in_place")
+    plain.forward = plain.model
+    for change in range(12):
+        for model in (compiled, plain):
+            model.grow(change)
+    for ours, theirs in zip(compiled.model.parameters(), plain.model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-2)
+
+
+def compiled_and_counted() -> tuple[Compiled, CompileCounterWithBackend]:
+    counter = CompileCounterWithBackend("aot_eager")
+    return Compiled("in_place", backend=counter, fixed_steps=3), counter
+
+
+def test_a_tick_of_alpha_compiles_nothing() -> None:
+    compiled, counter = compiled_and_counted()
+    compiled.grow(0)
+    compiled.growth.grower.apply(Advance("blocks.0", 0))
+    compiled.train()
+    frames, ramp = counter.frame_count, compiled.growth.seed.ramp
+    compiled.train()
+    assert compiled.growth.seed.ramp > ramp
+    assert counter.frame_count == frames
+
+
+@pytest.mark.parametrize("state", [SeedState.DORMANT, SeedState.TRAINING])
+def test_further_steps_compile_nothing(state: SeedState) -> None:
+    compiled, counter = compiled_and_counted()
+    compiled.train()
+    if state is SeedState.TRAINING:
+        compiled.grow(0)
+        compiled.train()
+    frames = counter.frame_count
+    compiled.train()
+    assert frames > 0
+    assert counter.frame_count == frames
+
+
+def test_a_blended_seed_is_in_the_compiled_graph() -> None:
+    compiled, _ = compiled_and_counted()
+    for change in (0, 2):
+        compiled.grow(change)
+    with torch.no_grad():
+        before = compiled.forward(compiled.growth.inputs)
+        compiled.growth.seed.alpha.zero_()
+        assert not torch.equal(compiled.forward(compiled.growth.inputs), before)
+
+
+def test_a_model_whose_first_forward_is_compiled_learns_its_shapes_in_an_eager_one() -> None:
+    compiled = Compiled("in_place")
+    torch.testing.assert_close(compiled.forward(compiled.growth.inputs), eager(compiled.model, compiled.growth.inputs))
+
+
+@pytest.mark.slow
+def test_inductor_answers_as_eager() -> None:
+    compiled = Compiled("in_place", backend="inductor")
+    for change, mode in ((0, True), (2, False)):
+        compiled.grow(change)
+        compiled.check(mode=mode)
+    assert compiled.growth.seed.ramp > 0

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from kaslite import SeedState
+from kaslite.errors import UsageError
+from kaslite.training.evaluation import Evaluation, evaluate_now, evaluate_on, removal_cost
+from tests.growing import Growth
+from tests.hosts import build, samples
+
+
+def cross_entropies(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return functional.cross_entropy(outputs, targets, reduction="none")
+
+
+def test_loss_and_accuracy_are_means_over_samples() -> None:
+    evaluation = Evaluation(torch.tensor([1.0, 2.0, 6.0]), torch.tensor([True, False, True]))
+    assert evaluation.loss == 3
+    assert evaluation.accuracy == pytest.approx(2 / 3)
+
+
+def test_regression_has_no_accuracy() -> None:
+    assert Evaluation(torch.ones(3)).accuracy is None
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64, 1000])
+def test_every_sample_is_judged_once_and_in_order(batch_size: int) -> None:
+    model, (inputs, targets) = build("batch_norm").eval(), samples()
+    evaluation = evaluate_on(model, inputs, targets, cross_entropies, batch_size)
+    outputs = model(inputs)
+    torch.testing.assert_close(evaluation.losses, cross_entropies(outputs, targets))
+    assert torch.equal(evaluation.correct, outputs.argmax(1) == targets)
+
+
+def test_targets_that_are_numbers_make_it_a_regression() -> None:
+    model, (inputs, _) = nn.Linear(6, 1), samples()
+    evaluation = evaluate_on(model, inputs, torch.zeros(64, 1), lambda y, t: (y - t).square().mean(1))
+    torch.testing.assert_close(evaluation.losses, model(inputs).square().mean(1))
+    assert evaluation.correct is None
+
+
+def evaluations(model: nn.Module):
+    inputs, targets = samples()
+    yield evaluate_on(model, inputs, targets, cross_entropies)
+    yield evaluate_now(model, lambda: cross_entropies(model(inputs), targets))
+
+
+def test_evaluating_leaves_modes_and_statistics_as_they_were() -> None:
+    model = build("batch_norm").train()
+    model.norm.eval()  # frozen by the user
+    modes = [part.training for part in model.modules()]
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    for evaluation in evaluations(model):
+        assert [part.training for part in model.modules()] == modes
+        assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+        assert not evaluation.losses.requires_grad
+
+
+def test_both_ways_to_evaluate_agree() -> None:
+    first, second = evaluations(build("batch_norm"))
+    assert torch.equal(first.losses, second.losses)
+
+
+def test_modes_come_back_after_an_error() -> None:
+    model = build().train()
+    with pytest.raises(RuntimeError):
+        evaluate_on(model, torch.zeros(1, 99), torch.zeros(1), cross_entropies)
+    assert all(part.training for part in model.modules())
+
+
+@pytest.mark.parametrize("losses", [torch.tensor(0.5), torch.ones(3, 2)])
+def test_losses_that_are_not_one_a_sample_are_refused(losses: torch.Tensor) -> None:
+    with pytest.raises(UsageError, match="one loss a sample"):
+        evaluate_now(build(), lambda: losses)
+
+
+def test_the_removal_cost_is_the_paired_rise_of_the_loss() -> None:
+    growth = Growth().reach(SeedState.SHADOWING)
+    for _ in range(20):
+        growth.step()
+    with_seed = growth.evaluate()
+    cost = removal_cost(growth.seed, growth.evaluate, with_seed)
+    growth.seed.alpha.zero_()
+    assert cost.mean == pytest.approx(growth.evaluate().loss - with_seed.loss, rel=1e-4)
+    assert cost.lower < cost.mean < cost.upper
+
+
+def test_measuring_the_removal_cost_leaves_the_seed_in() -> None:
+    growth = Growth().reach(SeedState.SHADOWING)
+    before = growth.evaluate()
+    removal_cost(growth.seed, growth.evaluate, before)
+    assert torch.equal(growth.evaluate().losses, before.losses)
+
+
+def test_a_seed_without_weight_costs_nothing_to_remove() -> None:
+    growth = Growth().reach(SeedState.BLENDING)
+    cost = removal_cost(growth.seed, growth.evaluate, growth.evaluate())
+    assert (cost.lower, cost.mean, cost.upper) == (0, 0, 0)
