@@ -4,20 +4,12 @@ Absolute times on a shared machine are noise, but a neighbour who slows the mach
 turns from pair to pair (A B, B A, ...), so a drift within a pair cancels too. Not for: comparing figures of two runs.
 """
 
-from __future__ import annotations
-
 import gc
 import math
-import statistics
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    Measure = Callable[[], float]
+from statistics import median
 
 
 @dataclass(frozen=True)
@@ -31,7 +23,21 @@ class Paired:
     b_s: float
     difference_s: float  # median of A - B
 
-    def report(self, name: str, bar: float) -> None:
+    @classmethod
+    def of(cls, pairs):
+        """Sum up pairs of seconds; the interval is of order statistics, so it asks for no distribution."""
+        ratios = sorted(a / b for a, b in pairs)
+        reach = math.ceil(0.98 * math.sqrt(len(pairs)))
+        return cls(
+            ratio=median(ratios),
+            lower=ratios[max(0, len(pairs) // 2 - reach)],
+            upper=ratios[min(len(pairs) - 1, (len(pairs) - 1) // 2 + reach)],
+            a_s=median(a for a, _ in pairs),
+            b_s=median(b for _, b in pairs),
+            difference_s=median(a - b for a, b in pairs),
+        )
+
+    def report(self, name, bar):
         """Print one line and hold the ratio to its bar."""
         verdict = "ok" if self.ratio <= bar else "over"
         times = f"{1e3 * self.a_s:.3f} / {1e3 * self.b_s:.3f} ms"
@@ -39,10 +45,10 @@ class Paired:
         assert self.ratio <= bar, f"{name}: {self.ratio:.4f} is over its bar of {bar}"
 
 
-def timed(work: Callable[[], object], times: int = 1) -> Measure:
+def timed(work, times=1):
     """Return a measure of ``work``: the mean seconds of ``times`` calls in a row."""
 
-    def measure() -> float:
+    def measure():
         started = time.perf_counter()
         for _ in range(times):
             work()
@@ -51,29 +57,16 @@ def timed(work: Callable[[], object], times: int = 1) -> Measure:
     return measure
 
 
-def compare(a: Measure, b: Measure, *, rounds: int, warmup: int = 3) -> Paired:
-    """Measure ``a`` and ``b`` in turn, ``rounds`` times each after a warm-up, with garbage collection off."""
+def compare(a, b, *, rounds, warmup=3):
+    """Call the measures ``a`` and ``b``, which return seconds, in turn: ``rounds`` pairs after a warm-up."""
     with no_garbage_collection():
         for _ in range(warmup):
             a(), b()
-        pairs = [(a(), b()) if number % 2 else (b(), a())[::-1] for number in range(rounds)]
-    ratios = sorted(first / second for first, second in pairs)
-    # Order statistics that hold the median with 95 % probability, whatever the distribution.
-    reach = math.ceil(0.98 * math.sqrt(rounds))
-    low, high = max(0, rounds // 2 - reach), min(rounds - 1, (rounds - 1) // 2 + reach)
-    firsts, seconds = zip(*pairs, strict=True)
-    return Paired(
-        ratio=statistics.median(ratios),
-        lower=ratios[low],
-        upper=ratios[high],
-        a_s=statistics.median(firsts),
-        b_s=statistics.median(seconds),
-        difference_s=statistics.median(first - second for first, second in pairs),
-    )
+        return Paired.of([(a(), b()) if number % 2 else (b(), a())[::-1] for number in range(rounds)])
 
 
 @contextmanager
-def no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection():
     """Keep the collector from running inside a measurement."""
     gc.collect()
     gc.disable()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kaslite import Advance, Germinate, SeedState
+from kaslite import Advance, Germinate, RefusedError, SeedState
 from kaslite.blueprints import Blueprint, FeatureKind, registry
 from tests.growing import Growth
 
@@ -171,3 +171,12 @@ def test_a_sick_seed_is_culled_at_the_end_of_the_epoch_with_the_reason(blueprint
         ("blocks.0", 0, blueprint, "its output is not finite")
     ]
     assert growth.seed.state is SeedState.EMBARGOED
+
+
+@pytest.mark.parametrize("blueprint", SICK)
+def test_a_sick_seed_cannot_be_advanced_by_hand(blueprint: str) -> None:
+    growth = Growth(blueprint=blueprint).reach(SeedState.TRAINING)
+    growth.step()
+    with pytest.raises(RefusedError, match="not finite"):
+        growth.grower.apply(Advance(*growth.place))
+    assert growth.seed.state is SeedState.TRAINING

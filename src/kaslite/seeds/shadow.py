@@ -78,6 +78,12 @@ class ShadowTrainer:
         self._optimizer.step()
         self._optimizer.zero_grad()
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all that the seed has returned since the last reading was finite."""
+        sums = self._seed.alignment.grad
+        return sums is None or math.isfinite(sums[1].item())
+
     def read_progress(self) -> float | None:
         """Return the cosine of delta and -g since the last reading, in [0, 1]; not finite if the seed is not.
 

@@ -178,6 +178,8 @@ class Grower:
             case Advance():
                 check_may_advance(seed)
                 if seed.state is SeedState.TRAINING:
+                    if not self._trainers[seed.place].is_finite:
+                        raise RefusedError("its output is not finite; in the forward pass it would destroy the host.")
                     return self._start_blending(seed, decision.reason)
                 seed.record.held_epochs = 0
                 return [seed.move(SeedState.PROBATIONARY, epoch=self.epoch, reason=decision.reason)]
@@ -228,8 +230,8 @@ class Grower:
         event = seed.move(SeedState.BLENDING, epoch=self.epoch, reason=reason)
         del self._trainers[seed.place]
         self.model.update_topology()
-        prefix = f"layers.{seed.layer_name}.{seed.index}"
-        newborns = [(f"{prefix}.{name}", p) for name, p in seed.named_parameters() if p.requires_grad]
+        own = {id(parameter) for parameter in seed.parameters() if parameter.requires_grad}
+        newborns = [(name, parameter) for name, parameter in self.model.named_parameters() if id(parameter) in own]
         add_parameters(self.optimizer, newborns, self.model.parameters_near(seed.layer_name))
         return [event]
 
