@@ -10,6 +10,7 @@ An event log is one JSON object a line (`to_line`, `from_line`): strict JSON, so
 from __future__ import annotations
 
 import functools
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -177,6 +178,15 @@ def _adapter() -> TypeAdapter[Event]:
     from pydantic import Field, TypeAdapter
 
     return TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+
+def finite_or_none(value: float | None) -> float | None:
+    """Return the number, or ``None`` where it is not one: strict JSON has no word for infinity.
+
+    >>> finite_or_none(float("inf")) is None
+    True
+    """
+    return value if value is not None and math.isfinite(value) else None
 
 
 def to_line(event: Event) -> str:

@@ -110,6 +110,12 @@ def test_a_run_that_is_cut_off_says_so_and_leaves_no_result(tmp_path, failure, s
     assert not (run_dir / "metrics.json").exists()
 
 
+def test_a_run_that_diverges_ends_with_an_unmeasured_loss(tmp_path):
+    result = run(resolve({**SMALL, "lr": 1e30}), tmp_path)
+    assert result.metrics["val_loss"] is None
+    assert events_of(result.run_dir)[-1].status == "completed"
+
+
 @pytest.mark.parametrize("wrong", [{"at": "nothing.*"}, {"n_samples": 2}, {"blueprints": ("mpl",)}])
 def test_a_run_that_cannot_start_makes_no_folder(tmp_path, wrong):
     with pytest.raises(KasliteError):

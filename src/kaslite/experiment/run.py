@@ -19,7 +19,7 @@ from torch.nn import functional
 import kaslite
 from kaslite.blending import BlendingConfig
 from kaslite.controllers import Plateau
-from kaslite.events import Event, RunFinished, RunStarted
+from kaslite.events import Event, RunFinished, RunStarted, finite_or_none
 from kaslite.experiment.run_directory import RunDirectory
 from kaslite.randomness import global_stream
 from kaslite.seeds import SeededModel
@@ -166,7 +166,7 @@ class _Experiment:
             "test_accuracy": test.accuracy,
             "val_accuracy": observation.val_accuracy,
             "best_accuracy": self.trainer.best_accuracy,
-            "val_loss": observation.val_loss,
+            "val_loss": finite_or_none(observation.val_loss),
             "host_params": self.host_params,
             "final_params": _count(self.model),
             "germinated": self.counts["seed_germinated"],

@@ -5,6 +5,7 @@ Not for: gathering features; `kaslite.seeds.layer` hands them over.
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
@@ -23,6 +24,8 @@ def drift(before: Float[Tensor, " batch *rest"], after: Float[Tensor, " batch *r
 
     It cannot see a change of scale. A sample that did not change did not drift, one whose feature is all zeros included.
     """
+    if after is before:  # no seed takes part: the usual case, not worth the reading
+        return torch.zeros((), device=before.device)
     rows = before.detach().float().flatten(1), after.detach().float().flatten(1)
     cosines = functional.cosine_similarity(*rows, dim=1)
     return 1 - cosines.where((rows[0] != rows[1]).any(1), 1.0).mean()

@@ -14,14 +14,13 @@ Not for: building any of its parts; `kaslite.experiment` does.
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torch.utils.flop_counter import FlopCounterMode
 
-from kaslite.events import DriftWarned, EpochCompleted, PhaseStarted, SeedReading
+from kaslite.events import DriftWarned, EpochCompleted, PhaseStarted, SeedReading, finite_or_none
 from kaslite.lifecycle import GROWING, LIVE
 
 if TYPE_CHECKING:
@@ -103,11 +102,11 @@ class Trainer:
             EpochCompleted(
                 epoch=observation.epoch,
                 phase=phase.name,
-                train_loss=_finite(train_loss),
-                val_loss=_finite(observation.val_loss),
+                train_loss=finite_or_none(train_loss),
+                val_loss=finite_or_none(observation.val_loss),
                 val_accuracy=observation.val_accuracy,
                 best_accuracy=self.best_accuracy,
-                learning_rate=_finite(float(self.optimizer.param_groups[0]["lr"])),
+                learning_rate=finite_or_none(float(self.optimizer.param_groups[0]["lr"])),
                 epoch_duration_s=time.perf_counter() - started,
                 seeds=tuple(_readings(observation)),
             )
@@ -176,12 +175,8 @@ def _readings(observation: Observation) -> Iterator[SeedReading]:
                 blueprint_id=seed.blueprint_id,
                 alpha=seed.alpha,
                 ramp=seed.ramp,
-                drift=_finite(observation.drift[seed.layer]),
-                health=_finite(observation.health[seed.layer]),
+                drift=finite_or_none(observation.drift[seed.layer]),
+                health=finite_or_none(observation.health[seed.layer]),
                 training_progress=seed.training_progress,
-                removal_cost=None if cost is None else _finite(cost.mean),
+                removal_cost=None if cost is None else finite_or_none(cost.mean),
             )
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
