@@ -5,6 +5,7 @@ run's epoch lasts from the end of the one before it to its own end, so it holds 
 Start-up is paid once; it is printed, and has no bar.
 """
 
+import io
 import sys
 import time
 from itertools import count, pairwise
@@ -12,6 +13,7 @@ from subprocess import run as start
 
 from benchmarks import by_hand
 from benchmarks.paired import Paired, compare, no_garbage_collection, timed
+from kaslite.dashboard.plain import PlainView
 from kaslite.experiment.config import resolve
 from kaslite.experiment.run import run
 
@@ -49,8 +51,8 @@ next(by_hand.epochs())
 
 
 def views():
-    """What shows the run meanwhile, as the command does."""
-    return []
+    """What shows the run meanwhile: plain lines, as the command does where its output is not a terminal."""
+    return [PlainView(io.StringIO())]
 
 
 class InTurn:

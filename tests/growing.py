@@ -9,7 +9,7 @@ from torch.nn import functional
 import kaslite
 from kaslite import Advance, Cull, Fossilize, Germinate, Grower, SeededModel, SeedState, Wait
 from kaslite.blending import BlendingConfig
-from kaslite.training.evaluation import Evaluation, evaluate_on
+from kaslite.training.evaluation import Evaluation, evaluate_now, evaluate_on
 from tests.hosts import build, samples
 
 PATH = (
@@ -21,6 +21,11 @@ PATH = (
     SeedState.FOSSILIZED,
 )
 PATIENCE_EPOCHS = 60
+
+
+def cross_entropies(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return one loss a sample."""
+    return functional.cross_entropy(outputs, targets, reduction="none")
 
 
 class Scripted:
@@ -88,7 +93,7 @@ class Growth:
         return self.model.seed_at(*self.place)
 
     def evaluate(self) -> Evaluation:
-        return evaluate_on(self.model, *self.validation, lambda y, t: functional.cross_entropy(y, t, reduction="none"))
+        return evaluate_now(self.model, lambda: evaluate_on(self.model, *self.validation, cross_entropies))
 
     def backward(self) -> None:
         self.optimizer.zero_grad()

@@ -3,17 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional
 
 from kaslite import SeedState
 from kaslite.errors import UsageError
 from kaslite.training.evaluation import Evaluation, evaluate_now, evaluate_on, removal_cost
-from tests.growing import Growth
+from tests.growing import Growth, cross_entropies
 from tests.hosts import build, samples
-
-
-def cross_entropies(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    return functional.cross_entropy(outputs, targets, reduction="none")
 
 
 def test_loss_and_accuracy_are_means_over_samples() -> None:
@@ -42,32 +37,29 @@ def test_targets_that_are_numbers_make_it_a_regression() -> None:
     assert evaluation.correct is None
 
 
-def evaluations(model: nn.Module):
-    inputs, targets = samples()
-    yield evaluate_on(model, inputs, targets, cross_entropies)
-    yield evaluate_now(model, lambda: cross_entropies(model(inputs), targets))
-
-
-def test_evaluating_leaves_modes_and_statistics_as_they_were() -> None:
+def test_evaluating_now_leaves_modes_and_statistics_as_they_were() -> None:
     model = build("batch_norm").train()
     model.norm.eval()  # frozen by the user
     modes = [part.training for part in model.modules()]
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    for evaluation in evaluations(model):
-        assert [part.training for part in model.modules()] == modes
-        assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
-        assert not evaluation.losses.requires_grad
+    evaluation = evaluate_now(model, lambda: evaluate_on(model, *samples(), cross_entropies))
+    assert [part.training for part in model.modules()] == modes
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    assert not evaluation.losses.requires_grad
 
 
-def test_both_ways_to_evaluate_agree() -> None:
-    first, second = evaluations(build("batch_norm"))
-    assert torch.equal(first.losses, second.losses)
+def test_losses_alone_are_an_evaluation_too() -> None:
+    model, (inputs, targets) = build("batch_norm"), samples()
+    bare = evaluate_now(model, lambda: cross_entropies(model(inputs), targets))
+    whole = evaluate_now(model, lambda: evaluate_on(model, inputs, targets, cross_entropies))
+    assert torch.equal(bare.losses, whole.losses)
+    assert bare.accuracy is None
 
 
 def test_modes_come_back_after_an_error() -> None:
     model = build().train()
     with pytest.raises(RuntimeError):
-        evaluate_on(model, torch.zeros(1, 99), torch.zeros(1), cross_entropies)
+        evaluate_now(model, lambda: evaluate_on(model, torch.zeros(1, 99), torch.zeros(1), cross_entropies))
     assert all(part.training for part in model.modules())
 
 

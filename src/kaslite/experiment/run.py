@@ -26,7 +26,7 @@ from kaslite.seeds import SeededModel
 from kaslite.tasks import PROBLEMS
 from kaslite.tasks.hosts.mlp import MLP
 from kaslite.telemetry import FanOut, JsonlLog, Numbered
-from kaslite.training.evaluation import evaluate_on
+from kaslite.training.evaluation import evaluate_now, evaluate_on
 from kaslite.training.grower import Grower
 from kaslite.training.loop import Phase, Trainer
 
@@ -161,7 +161,7 @@ class _Experiment:
                 Phase("phase_2", config.adaptation_epochs, grows=True),
             ]
         )
-        test = self._evaluate(self.task.test.to(self.device))
+        test = evaluate_now(self.model, lambda: self._evaluate(self.task.test.to(self.device)))
         return {
             "test_accuracy": test.accuracy,
             "val_accuracy": observation.val_accuracy,
@@ -173,7 +173,7 @@ class _Experiment:
             "fossilized": self.counts["seed_fossilized"],
             "culled": self.counts["seed_culled"],
             "epochs": self.trainer.grower.epoch,
-            "train_flops": self.trainer.train_flops,
+            "train_flops": round(self.trainer.train_flops),
             "wall_s": None,
             "rng_seed": config.rng_seed,
         }

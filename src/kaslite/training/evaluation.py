@@ -67,7 +67,7 @@ def evaluate_on(
     losses: Callable[[Tensor, Tensor], Tensor],
     batch_size: int = 1024,
 ) -> Evaluation:
-    """Evaluate a model on tensors.
+    """Evaluate a model on tensors, in the mode that it is in: what to hand to the Grower, which sets the mode.
 
     Args:
         model: maps inputs to outputs.
@@ -76,8 +76,7 @@ def evaluate_on(
         losses: maps outputs and targets to one loss a sample.
         batch_size: samples a forward pass.
     """
-    with looking_at(model):
-        outputs = torch.cat([model(chunk) for chunk in inputs.split(batch_size)])
+    outputs = torch.cat([model(chunk) for chunk in inputs.split(batch_size)])
     correct = None if targets.is_floating_point() else outputs.argmax(-1) == targets
     return Evaluation(losses(outputs, targets), correct)
 

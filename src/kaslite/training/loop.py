@@ -79,13 +79,14 @@ class Trainer:
         self.drift_warn = drift_warn
         self.emit = emit
         self.best_accuracy: float | None = None
-        self.train_flops = 0  # forward and backward, of all training steps
+        self.train_flops = 0.0  # forward and backward, of all training steps
         self._drifting: set[tuple[str, int]] = set()
         self._flops_per_sample = 0.0
         self._counted_topology = -1
 
     def fit(self, phases: Sequence[Phase]) -> Observation:
         """Run the phases; return what was observed at the end of the last epoch."""
+        self.model.train()  # evaluating leaves the mode as it was
         for phase in phases:
             self.emit(PhaseStarted(epoch=self.grower.epoch, phase=phase.name, epochs=phase.epochs))
             for _ in range(phase.epochs):
@@ -136,25 +137,22 @@ class Trainer:
                 )
 
     def _train_epoch(self, epoch: int) -> float:
-        self.model.train()
         losses, samples = [], 0
         for inputs, targets in self.batches(epoch):
-            loss = self._count_step(inputs, targets)
+            counted = self._counted_topology == self.model.topology_changes
+            loss = (self._differentiate if counted else self._count_flops)(inputs, targets)
             self.optimizer.step()
             self.grower.after_step()
             losses.append(loss.detach() * len(targets))
             samples += len(targets)
+            self.train_flops += self._flops_per_sample * len(targets)
         return sum(losses).item() / samples  # type: ignore[union-attr]  # one wait for the device an epoch
 
-    def _count_step(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        if self._counted_topology != self.model.topology_changes:
-            with FlopCounterMode(display=False) as counter:
-                loss = self._differentiate(inputs, targets)
-            self._flops_per_sample = counter.get_total_flops() / len(targets)
-            self._counted_topology = self.model.topology_changes
-        else:
+    def _count_flops(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        with FlopCounterMode(display=False) as counter:
             loss = self._differentiate(inputs, targets)
-        self.train_flops += round(self._flops_per_sample * len(targets))
+        self._flops_per_sample = counter.get_total_flops() / len(targets)
+        self._counted_topology = self.model.topology_changes
         return loss
 
     def _differentiate(self, inputs: Tensor, targets: Tensor) -> Tensor:
