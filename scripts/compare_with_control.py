@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from kaslite.experiment.config import resolve
-from kaslite.experiment.run import run
+from kaslite.experiment.run import Metrics, run
 from kaslite.signals.interval import mean_interval
 
 ROWS = {
@@ -20,27 +20,26 @@ ROWS = {
 
 
 def main() -> None:
-    """Run both arms for every problem and rng seed."""
+    """Run both arms for every config and rng seed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("problems", nargs="+")
+    parser.add_argument("configs", nargs="+", type=Path, help="config files of runs")
     parser.add_argument("--rng_seeds", type=int, default=10)
     options = parser.parse_args()
-    print("| Problem | | Grown | Same host, never grown | Difference (95 % interval, paired) |\n|---|---|---|---|---|")
-    for problem in options.problems:
+    print("| Config | | Grown | Same host, never grown | Difference (95 % interval, paired) |\n|---|---|---|---|---|")
+    for config in options.configs:
         with tempfile.TemporaryDirectory() as results:
-            pairs = [_pair(problem, rng_seed, Path(results)) for rng_seed in range(options.rng_seeds)]
+            pairs = [_pair(config, rng_seed, Path(results)) for rng_seed in range(options.rng_seeds)]
         for title, (key, unit) in ROWS.items():
-            grown, control = (torch.tensor([pair[arm][key] * unit for pair in pairs]).double() for arm in (0, 1))
+            grown, control = (torch.tensor([pair[arm][key] for pair in pairs]).double() * unit for arm in (0, 1))
             gain = mean_interval(grown - control)
-            means = f"{grown.mean():,.2f} | {control.mean():,.2f}"
-            print(
-                f"| {problem} | {title} | {means} | {gain.mean:+,.2f} ({gain.lower:+,.2f} to {gain.upper:+,.2f}) |", flush=True
-            )
+            difference = f"{gain.mean:+,.2f} ({gain.lower:+,.2f} to {gain.upper:+,.2f})"
+            print(f"| `{config}` | {title} | {grown.mean():,.2f} | {control.mean():,.2f} | {difference} |", flush=True)
 
 
-def _pair(problem: str, rng_seed: int, results: Path) -> tuple[dict[str, float], dict[str, float]]:
-    common = {"problem_type": problem, "rng_seed": rng_seed}
-    return run(resolve(common), results).metrics, run(resolve({**common, "acc_threshold": 0}), results).metrics
+def _pair(config: Path, rng_seed: int, results: Path) -> tuple[Metrics, Metrics]:
+    grown = run(resolve({"rng_seed": rng_seed}, config), results)
+    control = run(resolve({"rng_seed": rng_seed, "acc_threshold": 0}, config), results)
+    return grown.metrics, control.metrics
 
 
 if __name__ == "__main__":

@@ -39,10 +39,11 @@ if TYPE_CHECKING:
     from kaslite.telemetry import Sink
     from kaslite.training.evaluation import Evaluation
 
-    Metrics = dict[str, float | int | None]
-
 
 _log = logging.getLogger("kaslite")
+
+Metrics = dict[str, float | int | None]
+"""The content of ``metrics.json``."""
 
 
 @dataclass(frozen=True)
