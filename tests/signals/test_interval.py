@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 from scipy import stats
 
 from kaslite.randomness import generator
@@ -36,3 +37,8 @@ def test_one_sample_says_nothing_about_the_spread():
 def test_where_the_mean_is_not_finite_nothing_is_known(samples):
     interval = mean_interval(torch.tensor(samples))
     assert (interval.lower, interval.upper) == (-math.inf, math.inf)
+
+
+def test_shapes_are_checked_while_testing():
+    with pytest.raises(TypeCheckError, match="samples"):
+        mean_interval(torch.zeros(3, 3))
