@@ -18,3 +18,10 @@ def test_it_is_linear():
     torch.nn.init.ones_(module[-1].weight)
     x, y = torch.eye(12)[:2]
     assert torch.allclose(module((2 * x + y)[None]), 2 * module(x[None]) + module(y[None]), atol=1e-6)
+
+
+def test_on_images_it_mixes_channels_at_each_position():
+    module = get("low_rank").build(SeedShape(FeatureKind.IMAGE, 8, 4))
+    torch.nn.init.ones_(module[-1].weight)
+    image = torch.randn(1, 8, 4, 4)
+    assert torch.allclose(module(image)[..., 2, 3], module(image[..., 2:3, 3:4])[..., 0, 0])

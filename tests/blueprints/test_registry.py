@@ -1,7 +1,7 @@
 import pytest
 from torch import nn
 
-from kaslite.blueprints import FeatureKind, SeedShape, blueprint, get, names, registry
+from kaslite.blueprints import FeatureKind, SeedShape, blueprint, fitting, get, names, registry
 from kaslite.errors import UsageError
 
 
@@ -56,7 +56,7 @@ def test_a_module_that_is_run_again_may_register_its_recipe_again():
 
     first, second = define(), define()
     assert first is not second
-    assert get("scale").build is second
+    assert get("scale").recipe is second
 
 
 def test_an_unknown_name_suggests_the_nearest():
@@ -68,3 +68,43 @@ def test_an_unknown_name_suggests_the_nearest():
 def test_an_unknown_kind_suggests_the_nearest(use):
     with pytest.raises(UsageError, match=r"unknown kind of feature 'dens': did you mean 'dense'\?"):
         use("dens")
+
+
+def test_what_a_recipe_declares_is_kept():
+    blueprint("scale", kinds=["dense"], compute_multiplier=1.5, min_width=2, keeps_width=True, without_gradient=["weight"])(
+        scale
+    )
+    found = get("scale")
+    assert (found.compute_multiplier, found.min_width, found.keeps_width) == (1.5, 2, True)
+    assert found.without_gradient == {"weight"}
+
+
+@pytest.mark.parametrize(
+    ("shape", "reason"),
+    [
+        (SeedShape(FeatureKind.IMAGE, 4, 4), "it grows on features of kind dense, sequence"),
+        (SeedShape(FeatureKind.DENSE, 1, 1), "it needs a width of 2, here 1"),
+        (SeedShape(FeatureKind.DENSE, 3, 4), "it writes as many features as it reads, here 3 and 4"),
+    ],
+)
+def test_a_shape_that_does_not_fit_is_refused_with_the_reason(shape, reason):
+    blueprint("scale", kinds=["dense", "sequence"], min_width=2, keeps_width=True)(scale)
+    assert get("scale").refusal(shape) == reason
+    assert "scale" not in fitting(shape)
+    with pytest.raises(UsageError, match=f"'scale' does not grow on .*: {reason}"):
+        get("scale").build(shape)
+
+
+def test_a_shape_that_fits_is_not_refused():
+    shape = SeedShape(FeatureKind.SEQUENCE, 3, 4, causal=True)
+    blueprint("scale", kinds=["sequence"])(scale)
+    assert get("scale").refusal(shape) is None
+    assert "scale" in fitting(shape)
+
+
+DOCUMENTED = {"depthwise": 1.08, "conv_enhance": 1.15, "norm": 1.02, "attention": 1.35}
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_compute_multiplier_is_the_documented_one(name):
+    assert get(name).compute_multiplier == DOCUMENTED.get(name, 1.1)

@@ -67,9 +67,9 @@ def test_an_illegal_decision_raises_and_changes_nothing(state, decision, error, 
 
 def test_a_blueprint_for_other_features_is_refused_with_those_that_fit() -> None:
     model = SeededModel(torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3)), "0", example_input=torch.zeros(1, 1, 4, 4))
-    grower = Grower(model, torch.optim.SGD(model.parameters()), controller=Plateau(), blueprints=["mlp"])
-    with pytest.raises(UsageError, match="'mlp' does not grow on the image feature of '0'"):
-        grower.apply(Germinate("0", 0, "mlp"))
+    grower = Grower(model, torch.optim.SGD(model.parameters()), controller=Plateau(), blueprints=["block"])
+    with pytest.raises(UsageError, match=r"'block' does not grow on the image feature of '0': .*; these do: attention, "):
+        grower.apply(Germinate("0", 0, "block"))
 
 
 def test_an_unknown_blueprint_is_refused_when_the_grower_is_made() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kaslite import SeedState, UsageError
+from kaslite import SeedState, Span, UsageError, blueprints
 from tests.growing import Growth
 
 
@@ -87,3 +87,10 @@ def test_held_epochs_start_anew_when_the_evidence_fails() -> None:
         parameter.data.zero_()  # it does nothing any more
     growth.grower.after_epoch()
     assert growth.seed.record.held_epochs == 0
+
+
+def test_what_would_be_refused_is_not_offered() -> None:
+    growth = Growth(at=Span("head", reads="stem"), place=("head", 0))  # reads 8 features, writes 2
+    choices = [blueprints.get(name) for name in ("norm", "mlp", "conv_enhance", "low_rank")]
+    growth.grower.blueprints = tuple(choices)
+    assert observed(growth).blueprints == {"head": ("mlp", "low_rank")}

@@ -1,7 +1,21 @@
 """Blueprints: what a seed can become. One recipe a file; a decorator registers it."""
 
-from kaslite.blueprints import low_rank, mlp  # noqa: F401  importing a recipe registers it
-from kaslite.blueprints.registry import Blueprint, blueprint, get, names
+from kaslite.blueprints import (  # noqa: F401  importing a recipe registers it
+    attention,
+    autoencoder,
+    block,
+    bottleneck,
+    conv_enhance,
+    depthwise,
+    gated,
+    low_rank,
+    mlp,
+    mlp_gradmax,
+    norm,
+    squeeze_excite,
+)
+from kaslite.blueprints.cost import Cost
+from kaslite.blueprints.registry import Blueprint, blueprint, fitting, get, names
 from kaslite.blueprints.shape import FeatureKind, FeatureShape, SeedShape
 
-__all__ = ["Blueprint", "FeatureKind", "FeatureShape", "SeedShape", "blueprint", "get", "names"]
+__all__ = ["Blueprint", "Cost", "FeatureKind", "FeatureShape", "SeedShape", "blueprint", "fitting", "get", "names"]

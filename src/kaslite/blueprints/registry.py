@@ -18,27 +18,91 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from kaslite.blueprints.cost import Cost
+
     Recipe: TypeAlias = Callable[[SeedShape], nn.Module]
+
+
+COMPUTE_MULTIPLIER = 1.1
+"""The documented relative compute cost of a host with a seed, for every blueprint that declares no other."""
 
 
 @dataclass(frozen=True)
 class Blueprint:
-    """A registered recipe."""
+    """A registered recipe, and what it declares of itself."""
 
     name: str
     kinds: frozenset[FeatureKind]
-    build: Callable[[SeedShape], nn.Module]
+    recipe: Callable[[SeedShape], nn.Module]
+    compute_multiplier: float = COMPUTE_MULTIPLIER  # the documented constant; what was counted is in `cost`
+    min_width: int = 1  # the narrowest feature that it reads or writes
+    keeps_width: bool = False  # whether it has to write as many features as it reads
+    without_gradient: frozenset[str] = frozenset()  # parameters whose gradient is zero by algebra
+
+    def refusal(self, shape: SeedShape) -> str | None:
+        """Return why it does not grow on a feature of this shape, or ``None`` if it does.
+
+        >>> get("norm").refusal(SeedShape(FeatureKind.DENSE, reads=8, writes=4))
+        'it writes as many features as it reads, here 8 and 4'
+        """
+        if shape.kind not in self.kinds:
+            return f"it grows on features of kind {', '.join(sorted(self.kinds))}"
+        if min(shape.reads, shape.writes) < self.min_width:
+            return f"it needs a width of {self.min_width}, here {min(shape.reads, shape.writes)}"
+        if self.keeps_width and shape.reads != shape.writes:
+            return f"it writes as many features as it reads, here {shape.reads} and {shape.writes}"
+        return None
+
+    def build(self, shape: SeedShape) -> nn.Module:
+        """Build the module; it draws from torch's global generator.
+
+        Raises:
+            UsageError: if it does not grow on a feature of this shape.
+        """
+        refusal = self.refusal(shape)
+        if refusal is not None:
+            widths = f"{shape.reads} to {shape.writes}"
+            raise UsageError(
+                f"blueprint {self.name!r} does not grow on a {shape.kind} feature, from width {widths}: {refusal}."
+            )
+        return self.recipe(shape)
+
+    def cost(self, shape: SeedShape, positions: tuple[int, ...] = ()) -> Cost:
+        """Return its parameters and the FLOPs of one forward pass over one sample; see `kaslite.blueprints.cost`.
+
+        Args:
+            shape: what it reads and writes.
+            positions: ``()`` for dense, ``(tokens,)`` for a sequence, ``(height, width)`` for an image.
+
+        >>> get("low_rank").cost(SeedShape(FeatureKind.DENSE, reads=8, writes=8))
+        Cost(params=32, flops=64)
+        """
+        from kaslite.blueprints.cost import cost_of
+
+        return cost_of(self, shape, positions)
 
 
 _REGISTRY: dict[str, Blueprint] = {}
 
 
-def blueprint(name: str, *, kinds: Iterable[str]) -> Callable[[Recipe], Recipe]:
+def blueprint(
+    name: str,
+    *,
+    kinds: Iterable[str],
+    compute_multiplier: float = COMPUTE_MULTIPLIER,
+    min_width: int = 1,
+    keeps_width: bool = False,
+    without_gradient: Iterable[str] = (),
+) -> Callable[[Recipe], Recipe]:
     """Register the decorated function as the recipe called ``name``.
 
     Args:
         name: how it is called in configs and logs.
         kinds: the kinds of features that it grows on: ``dense``, ``sequence``, ``image``.
+        compute_multiplier: relative compute cost of a host with such a seed.
+        min_width: the narrowest feature that it reads or writes.
+        keeps_width: whether it has to write as many features as it reads.
+        without_gradient: names of parameters whose gradient is zero by algebra (the bias of an attention's keys).
 
     Raises:
         UsageError: if the name is taken by another recipe.
@@ -52,13 +116,13 @@ def blueprint(name: str, *, kinds: Iterable[str]) -> Callable[[Recipe], Recipe]:
     ...     nn.init.zeros_(linear.bias)
     ...     return linear
     """
-    accepted = frozenset(FeatureKind(kind) for kind in kinds)
+    accepted, exempt = frozenset(FeatureKind(kind) for kind in kinds), frozenset(without_gradient)
 
     def register(recipe: Recipe) -> Recipe:
         known = _REGISTRY.get(name)
-        if known is not None and _origin(known.build) != _origin(recipe):
-            raise UsageError(f"a blueprint {name!r} is registered already, by {known.build.__module__}; take another name.")
-        _REGISTRY[name] = Blueprint(name, accepted, recipe)
+        if known is not None and _origin(known.recipe) != _origin(recipe):
+            raise UsageError(f"a blueprint {name!r} is registered already, by {known.recipe.__module__}; take another name.")
+        _REGISTRY[name] = Blueprint(name, accepted, recipe, compute_multiplier, min_width, keeps_width, exempt)
         return recipe
 
     return register
@@ -83,3 +147,12 @@ def names(kind: str | None = None) -> list[str]:
     True
     """
     return sorted(name for name, known in _REGISTRY.items() if kind is None or FeatureKind(kind) in known.kinds)
+
+
+def fitting(shape: SeedShape) -> list[str]:
+    """Return the names of all blueprints that grow on a feature of this shape.
+
+    >>> "norm" in fitting(SeedShape(FeatureKind.DENSE, reads=8, writes=4))
+    False
+    """
+    return sorted(name for name, known in _REGISTRY.items() if known.refusal(shape) is None)

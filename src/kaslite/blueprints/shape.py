@@ -26,7 +26,28 @@ class FeatureKind(StrEnum):
     def _missing_(cls, value: object) -> NoReturn:
         raise unknown_name("kind of feature", str(value), [kind.value for kind in cls])
 
+    def size(self, samples: int, width: int, positions: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """Return the size of a tensor that holds such a feature.
 
+        Args:
+            samples: how many.
+            width: features or channels.
+            positions: ``()`` for dense, ``(tokens,)`` for a sequence, ``(height, width)`` for an image.
+
+        Raises:
+            UsageError: if the positions are not those of this kind.
+
+        >>> FeatureKind.IMAGE.size(2, 16, (8, 8))
+        (2, 16, 8, 8)
+        """
+        expected = _POSITIONS[self]
+        if len(positions) != len(expected):
+            wanted = f"({', '.join(expected)}{',' * (len(expected) == 1)})"
+            raise UsageError(f"positions={tuple(positions)} do not fit a feature of kind {str(self)!r}; it takes {wanted}.")
+        return (samples, width, *positions) if self is FeatureKind.IMAGE else (samples, *positions, width)
+
+
+_POSITIONS = {FeatureKind.DENSE: (), FeatureKind.SEQUENCE: ("tokens",), FeatureKind.IMAGE: ("height", "width")}
 _BY_AXES = {2: FeatureKind.DENSE, 3: FeatureKind.SEQUENCE, 4: FeatureKind.IMAGE}
 
 
@@ -60,3 +81,4 @@ class SeedShape:
     kind: FeatureKind
     reads: int  # width of what it reads
     writes: int  # width of what it returns
+    causal: bool = False  # of a sequence: a token must not learn of later ones

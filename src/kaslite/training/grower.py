@@ -197,10 +197,11 @@ class Grower:
             raise UsageError(
                 "the shapes of the host's features are unknown: run one forward pass first, or give SeededModel example_input=."
             )
-        if shape.kind not in blueprint.kinds:
+        refusal = blueprint.refusal(shape)
+        if refusal is not None:
             raise UsageError(
-                f"blueprint {blueprint.name!r} does not grow on the {shape.kind} feature of {decision.layer!r}; "
-                f"these do: {', '.join(catalogue.names(shape.kind)) or 'none'}."
+                f"blueprint {blueprint.name!r} does not grow on the {shape.kind} feature of {decision.layer!r}: {refusal}; "
+                f"these do: {', '.join(catalogue.fitting(shape)) or 'none'}."
             )
         beside = next(self.model.parameters_near(seed.layer_name), None)
         if beside is None:

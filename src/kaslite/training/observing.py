@@ -64,7 +64,7 @@ class Observer:
             health={name: self._readings[name][0] if name in self._readings else None for name in layers},
             drift={name: self._readings[name][1] if name in self._readings else None for name in layers},
             blueprints={
-                name: tuple(b.name for b in blueprints if layer.shape is not None and layer.shape.kind in b.kinds)
+                name: tuple(b.name for b in blueprints if layer.shape is not None and b.refusal(layer.shape) is None)
                 for name, layer in layers.items()
             },
             seeds=tuple(_observed(seed, epoch) for seed in self._model.seeds),
