@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kaslite import blueprints
+    from kaslite import blueprints, testing
     from kaslite.blending import BlendingConfig, BlendingStrategy, FixedRampBlending
     from kaslite.blueprints import blueprint
     from kaslite.controllers import Advance, Cull, Decision, Fossilize, Germinate, Observation, Plateau, Wait
@@ -69,12 +69,13 @@ __all__ = [
     "Wait",
     "blueprint",
     "blueprints",
+    "testing",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "blueprints":
-        return importlib.import_module("kaslite.blueprints")
+    if name in ("blueprints", "testing"):
+        return importlib.import_module(f"kaslite.{name}")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module 'kaslite' has no attribute {name!r}")
