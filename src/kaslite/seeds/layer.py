@@ -34,9 +34,10 @@ class SeedLayer(nn.Module):
     for one, cannot let it reach the host.
     """
 
-    def __init__(self, span: Span, seeds: int) -> None:
+    def __init__(self, span: Span, seeds: int, *, causal: bool) -> None:
         super().__init__()
         self.span = span
+        self.causal = causal
         self.seeds = tuple(Seed(span.writes, index) for index in range(seeds))
         self.shape: SeedShape | None = None  # known after the first forward pass
         self.probe: list[tuple[int, Tensor, Tensor]] | None = None  # (samples, health, drift) a pass, while probing
@@ -58,7 +59,7 @@ class SeedLayer(nn.Module):
                 f"the span from {self.span.source!r} to {self.span.writes!r} would turn a {source.kind} feature into "
                 f"a {target.kind} one; both ends have to be of one kind."
             )
-        self.shape = SeedShape(target.kind, source.width, target.width)
+        self.shape = SeedShape(target.kind, source.width, target.width, causal=self.causal)
 
     def take_part(self, host: dict[str, nn.Module], *, blended: tuple[Seed, ...], shadowed: tuple[Seed, ...]) -> None:
         """Set which seeds take part in the forward pass, and how; hook or unhook the host accordingly."""

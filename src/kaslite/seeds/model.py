@@ -65,6 +65,7 @@ class SeededModel(nn.Module):
         host: any ``nn.Module``.
         at: where seeds sit: patterns of dotted names (``"blocks.*"``) or `Span` objects.
         seeds_per_layer: how many seeds each of these points has.
+        causal: whether a token of the host must not see later ones, so that seeds in which tokens meet must not let it either.
         example_input: one input of the host (a tensor, or a tuple of positional arguments), run once without gradients to see
             the shapes; without it the first eager forward pass shows them.
 
@@ -84,6 +85,7 @@ class SeededModel(nn.Module):
         at: str | Span | Sequence[str | Span],
         seeds_per_layer: int = 1,
         *,
+        causal: bool = False,
         example_input: Tensor | tuple[Any, ...] | None = None,
     ) -> None:
         super().__init__()
@@ -91,7 +93,7 @@ class SeededModel(nn.Module):
             raise UsageError(f"seeds_per_layer is {seeds_per_layer}; a layer has at least 1 seed.")
         spans = find_spans(host, at)
         self.host = host
-        self.layers = SeedLayers([SeedLayer(span, seeds_per_layer) for span in spans])
+        self.layers = SeedLayers([SeedLayer(span, seeds_per_layer, causal=causal) for span in spans])
         # All of them, in the order of the layers. Gathered once: they are walked at every training step.
         self.seeds: tuple[Seed, ...] = tuple(seed for layer in self.layers.values() for seed in layer.seeds)
         self.topology_changes = 0  # how often seeds entered or left the forward pass
