@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -85,7 +87,7 @@ class Growth:
             blueprints=["mlp", "low_rank"],
             evaluate=self.evaluate if measured else None,
             blending=BlendingConfig(fixed_steps=fixed_steps, tick=tick),
-            **{"progress_thresh": 2.0, "shadow_lr": 1e-2} | grower,  # 2: no seed blends by itself
+            **{"progress_thresh": 1.0, "shadow_lr": 1e-2} | grower,  # 1: no seed blends by itself
         )
 
     @property
@@ -156,11 +158,5 @@ class Growth:
 
 
 def both_modes(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Return the outputs in training and in evaluation mode; buffers and mode are left as they were."""
-    training = model.training
-    buffers = {buffer: buffer.clone() for buffer in model.buffers()}
-    outputs = torch.stack([model.train(mode)(inputs).detach() for mode in (False, True)])
-    for buffer, content in buffers.items():
-        buffer.copy_(content)
-    model.train(training)
-    return outputs
+    """Return the outputs in evaluation and in training mode, with gradients on, of a copy: nothing is left waiting."""
+    return torch.stack([copy.deepcopy(model).train(mode)(inputs).detach() for mode in (False, True)])

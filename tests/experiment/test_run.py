@@ -92,9 +92,11 @@ def test_runs_in_one_process_do_not_touch_one_another_or_the_process(tmp_path):
     assert torch.get_num_threads() == 2
 
 
-def test_the_thread_count_is_pinned_and_recorded(tmp_path):
-    result = run(resolve({**SMALL, "num_threads": 1}), tmp_path)
-    assert events_of(result.run_dir)[0].num_threads == 1
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_thread_count_is_pinned_and_recorded(tmp_path, count):
+    torch.set_num_threads(3 - count)
+    result = run(resolve({**SMALL, "num_threads": count}), tmp_path)
+    assert events_of(result.run_dir)[0].num_threads == count
 
 
 @pytest.mark.parametrize(

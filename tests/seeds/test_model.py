@@ -137,7 +137,7 @@ def test_shapes_come_from_the_example_or_from_the_first_forward(looks: str) -> N
 
 
 def test_germinating_before_any_forward_is_refused() -> None:
-    with pytest.raises(kaslite.UsageError, match="run one forward pass first, or give SeededModel example_input="):
+    with pytest.raises(kaslite.UsageError, match="run one eager forward pass first, or give SeededModel example_input="):
         germinate_unseen(SeededModel(build(), "blocks.*"), "blocks.0")
 
 

@@ -18,14 +18,18 @@ SICK = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan, "3e38": 3e38}
 
 
 class Sick(nn.Module):
-    """Answers with one number, whatever it is asked."""
+    """Is born healthy; from its second answer on it answers with one number, whatever it is asked."""
 
     def __init__(self, width: int, value: float) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(width))
         self.value = value
+        self.born = False
 
     def forward(self, feature: Tensor) -> Tensor:
+        if not self.born:
+            self.born = True
+            return torch.zeros_like(feature)
         return (self.scale * self.value).expand_as(feature)
 
 

@@ -25,6 +25,8 @@ class BlendingConfig:
 
     def __post_init__(self) -> None:
         """Refuse a ramp that would never move."""
+        if self.tick not in ("step", "epoch"):
+            raise UsageError(f"tick is {self.tick!r}; a tick is a 'step' or an 'epoch'.")
         if self.fixed_steps < 1:
             raise UsageError(f"fixed_steps is {self.fixed_steps}; a blend needs at least 1 tick.")
 

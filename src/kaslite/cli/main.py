@@ -40,6 +40,7 @@ def call(tokens: Sequence[str]) -> int:
     """Carry out a command line and return the exit code."""
     try:
         app(tokens)
+        sys.stdout.flush()
     except (CycloptsError, UsageError) as error:
         return _complain(_sentence(error), 2)
     except KasliteError as error:
@@ -50,6 +51,8 @@ def call(tokens: Sequence[str]) -> int:
         # Whoever read stdout has gone; keep Python from complaining once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # stdout is a file on a full disk
+        return _complain(f"cannot write the output: {error.strerror}.", 1)
     return 0
 
 

@@ -56,6 +56,10 @@ class Plateau:
     ) -> None:
         if patience < 3:
             raise UsageError(f"patience is {patience}; a slope needs at least 3 epochs.")
+        if not (0 <= acc_threshold <= 1 and delta >= 0):
+            raise UsageError(
+                f"acc_threshold is {acc_threshold} and delta {delta}; one lies in [0, 1], the other is not negative."
+            )
         self.patience = patience
         self.delta = delta
         self.acc_threshold = acc_threshold
@@ -82,9 +86,12 @@ class Plateau:
 
     def _end_training(self, seed: SeedObservation) -> Decision:
         place, progress = (seed.layer, seed.seed), seed.training_progress
-        if progress:
-            return Advance(*place, reason=f"{seed.epochs_in_state} epochs in the shadow, it points downhill by {progress:.3f}")
-        return Cull(*place, reason=f"{seed.epochs_in_state} epochs in the shadow, it does not point downhill")
+        epochs = f"{seed.epochs_in_state} epochs in the shadow"
+        if progress is None:
+            return Cull(*place, reason=f"{epochs}, and no training step passed through it: is the model in train mode?")
+        if progress > 0:
+            return Advance(*place, reason=f"{epochs}, it points downhill by {progress:.3f}")
+        return Cull(*place, reason=f"{epochs}, it does not point downhill")
 
     def _judge(self, seed: SeedObservation, val_loss: float | None) -> Decision:
         place, cost = (seed.layer, seed.seed), seed.removal_cost
@@ -97,6 +104,8 @@ class Plateau:
             no_worse = val_loss is not None and seed.baseline_loss is not None and val_loss <= seed.baseline_loss
             if seed.held_epochs >= self.probation_epochs and no_worse:
                 return Fossilize(*place, reason=evidence)
+            if not no_worse:
+                evidence += ", but the validation loss is above that at germination"
         if seed.epochs_in_state >= self.trial_epochs:
             return Cull(*place, reason=f"not proven in {seed.epochs_in_state} epochs: {evidence}")
         return Wait(f"{seed.layer}:{seed.seed} is on trial: {evidence}")
@@ -115,9 +124,11 @@ class Plateau:
         return self._germinate(observation)
 
     def _germinate(self, observation: Observation) -> Decision:
-        free = [s for s in observation.seeds if s.state is SeedState.DORMANT and observation.blueprints[s.layer]]
+        dormant = [seed for seed in observation.seeds if seed.state is SeedState.DORMANT]
+        free = [seed for seed in dormant if observation.blueprints[seed.layer]]
         if not free:
-            return Wait("a plateau, and no seed is free")
+            why = "no blueprint fits where one is free" if dormant else "no seed is free"
+            return Wait(f"a plateau, and {why}")
         seed = min(free, key=lambda seed: _known_or_last(observation.health[seed.layer]))  # lowest health first
         choices = observation.blueprints[seed.layer]
         choice = choices[self._germinations % len(choices)]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class RunConfig(BaseModel):
     """Everything that a run depends on: the same config gives the same run."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     # The task
     problem_type: str = Field("spirals", description=f"What to learn: {', '.join(PROBLEMS)}.")
@@ -39,7 +39,9 @@ class RunConfig(BaseModel):
     warm_up_epochs: int = Field(20, ge=0, description="Epochs before growth is allowed (phase_1).")
     adaptation_epochs: int = Field(100, ge=1, description="Epochs in which the network may grow (phase_2).")
     device: Literal["cpu", "cuda"] = Field("cpu", description="Device for computation.")
-    num_threads: int = Field(1, ge=1, description="CPU threads; part of the config because sums depend on their number.")
+    num_threads: int = Field(
+        1, ge=1, le=256, description="CPU threads; part of the config because sums depend on their number."
+    )
     # The seeds
     at: str = Field(HOST_PATTERN, description="Which submodules of the host carry seeds, as a pattern of dotted names.")
     seeds_per_layer: int = Field(1, ge=1, description="Seeds on each of them.")
@@ -68,7 +70,7 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
         if name not in RunConfig.model_fields:
             raise unknown_name("setting", str(name), RunConfig.model_fields)
     name = given.get("problem_type", RunConfig.model_fields["problem_type"].default)
-    if name not in PROBLEMS:
+    if not isinstance(name, str) or name not in PROBLEMS:
         raise unknown_name("problem", str(name), PROBLEMS)
     problem = PROBLEMS[name]
     fixed = {} if problem.input_dim is None else {"input_dim": problem.input_dim}

@@ -9,7 +9,7 @@ import logging
 import platform
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from torch.nn import functional
 import kaslite
 from kaslite.blending import BlendingConfig
 from kaslite.controllers import Plateau
+from kaslite.errors import DataError, KasliteError
 from kaslite.events import Event, RunFinished, RunStarted, finite_or_none
 from kaslite.experiment.run_directory import RunDirectory
 from kaslite.randomness import global_stream
@@ -67,7 +68,7 @@ def run(config: RunConfig, results: Path, views: Sequence[Sink] = ()) -> RunResu
     """
     config = _with_present_device(config)
     with _threads(config.num_threads):
-        experiment = _Experiment(config)
+        experiment = _build(config)
         directory = RunDirectory.create(results, config)
         sink = Numbered(FanOut([JsonlLog(directory.events), *views]))
         try:
@@ -105,7 +106,8 @@ class _Experiment:
             self._emit(RunFinished(epoch=self.trainer.grower.epoch, status="interrupted", metrics=None))
             raise
         except BaseException as error:
-            self._emit(RunFinished(epoch=self.trainer.grower.epoch, status="failed", metrics=None, error=repr(error)))
+            with suppress(KasliteError):  # the log itself may be what failed
+                self._emit(RunFinished(epoch=self.trainer.grower.epoch, status="failed", metrics=None, error=repr(error)))
             raise
         self._emit(RunFinished(epoch=self.trainer.grower.epoch, status="completed", metrics=metrics))
         return metrics
@@ -178,6 +180,17 @@ class _Experiment:
             "wall_s": None,
             "rng_seed": config.rng_seed,
         }
+
+
+def _build(config: RunConfig) -> _Experiment:
+    try:
+        return _Experiment(config)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise DataError(
+            "the data or the host does not fit into this machine's memory; make n_samples or hidden_dim smaller."
+        ) from error
 
 
 def _with_present_device(config: RunConfig) -> RunConfig:

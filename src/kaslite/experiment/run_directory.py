@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,14 +68,17 @@ class RunDirectory:
         name = run_name(config)
         try:
             results.mkdir(parents=True, exist_ok=True)
-            directory = cls(_make_new(results, name))
+            path = _make_new(results, name)
+        except OSError as error:
+            raise _cannot_write(results, error) from error
+        directory = cls(path)
+        try:
             directory.write_text(
                 directory.path / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
             )
         except OSError as error:
-            raise StorageError(
-                f"cannot write to the results folder {results}: {error.strerror}; choose another one with --results_dir."
-            ) from error
+            shutil.rmtree(path, ignore_errors=True)
+            raise _cannot_write(results, error) from error
         return directory
 
     @classmethod
@@ -97,6 +101,12 @@ class RunDirectory:
         half = path.with_name(path.name + ".tmp")
         half.write_text(text, encoding="utf-8")
         half.replace(path)
+
+
+def _cannot_write(results: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"cannot write to the results folder {results}: {error.strerror}; choose another one with --results_dir."
+    )
 
 
 def _make_new(results: Path, name: str) -> Path:

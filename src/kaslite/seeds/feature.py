@@ -14,10 +14,14 @@ from kaslite.errors import UsageError
 
 def feature_of(output: Any, name: str) -> Tensor:
     """Return the feature in the output of the submodule called ``name``."""
-    if isinstance(output, Tensor):
-        return output
-    if isinstance(output, tuple | list) and output and isinstance(output[0], Tensor):
-        return output[0]
+    feature = output[0] if isinstance(output, tuple | list) and output else output
+    if isinstance(feature, Tensor) and feature.is_nested:
+        raise UsageError(
+            f"the output of {name!r} is a nested tensor, which has no shape to grow on; make it dense "
+            "(nn.TransformerEncoder: enable_nested_tensor=False)."
+        )
+    if isinstance(feature, Tensor):
+        return feature
     raise UsageError(
         f"the output of {name!r} is a {type(output).__name__}; seeds grow on a tensor or on the first tensor of a tuple: "
         "put them on a submodule that returns one."

@@ -58,6 +58,13 @@ class SeedLayers(nn.Module, Mapping[str, SeedLayer]):
         return self is other
 
 
+class ForwardWatch:
+    """Whether a training forward pass still waits for its backward pass; who sees one run closes it."""
+
+    def __init__(self) -> None:
+        self.open = False
+
+
 class SeededModel(nn.Module):
     """A host in which modules can grow.
 
@@ -66,8 +73,8 @@ class SeededModel(nn.Module):
         at: where seeds sit: patterns of dotted names (``"blocks.*"``) or `Span` objects.
         seeds_per_layer: how many seeds each of these points has.
         causal: whether a token of the host must not see later ones, so that seeds in which tokens meet must not let it either.
-        example_input: one input of the host (a tensor, or a tuple of positional arguments), run once without gradients to see
-            the shapes; without it the first eager forward pass shows them.
+        example_input: one input of the host (a tensor, a tuple of positional or a dict of keyword arguments), run once without
+            gradients to see the shapes; without it the first eager forward pass shows them.
 
     Raises:
         UsageError: if a pattern matches nothing, or if a point carries no feature that seeds can grow on.
@@ -86,9 +93,11 @@ class SeededModel(nn.Module):
         seeds_per_layer: int = 1,
         *,
         causal: bool = False,
-        example_input: Tensor | tuple[Any, ...] | None = None,
+        example_input: Tensor | tuple[Any, ...] | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(host, nn.Module):
+            raise UsageError(f"the host is a {type(host).__name__}; it has to be an nn.Module.")
         if seeds_per_layer < 1:
             raise UsageError(f"seeds_per_layer is {seeds_per_layer}; a layer has at least 1 seed.")
         spans = find_spans(host, at)
@@ -96,16 +105,19 @@ class SeededModel(nn.Module):
         self.layers = SeedLayers([SeedLayer(span, seeds_per_layer, causal=causal) for span in spans])
         # All of them, in the order of the layers. Gathered once: they are walked at every training step.
         self.seeds: tuple[Seed, ...] = tuple(seed for layer in self.layers.values() for seed in layer.seeds)
+        self.watch = ForwardWatch()
         self.topology_changes = 0  # how often seeds entered or left the forward pass
         self._shapes_known = False
         self._reading: tuple[SeedLayer, ...] = ()  # live layers that read another point than they write
         if example_input is not None:
-            self._look(example_input if isinstance(example_input, tuple) else (example_input,))
+            self._look(example_input)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the host, with its live seeds."""
-        if not self._shapes_known and not torch.compiler.is_compiling():
-            return self._first_forward(args, kwargs)
+        if not torch.compiler.is_compiling():
+            self.watch.open = self.watch.open or (self.training and torch.is_grad_enabled())
+            if not self._shapes_known:
+                return self._first_forward(args, kwargs)
         if not self._reading:
             return self.host(*args, **kwargs)
         try:
@@ -165,10 +177,12 @@ class SeededModel(nn.Module):
                 if reading is not None:
                     readings[name] = reading
 
-    def _look(self, args: tuple[Any, ...]) -> None:
+    def _look(self, example: Tensor | tuple[Any, ...] | Mapping[str, Any]) -> None:
+        kwargs = dict(example) if isinstance(example, Mapping) else {}
+        args = () if kwargs else example if isinstance(example, tuple) else (example,)
         devices = {parameter.device for parameter in self.parameters() if parameter.is_cuda}
         with looking_at(self), torch.random.fork_rng(devices):  # a host may draw noise in eval mode too
-            self._first_forward(args, {})
+            self._first_forward(args, kwargs)
 
     def _first_forward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         known = submodules(self.host)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from kaslite.events import SeedStateChanged
 from kaslite.lifecycle import SeedState, check_transition
 from kaslite.randomness import global_stream
+from kaslite.seeds.newborn import check_newborn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,11 +79,17 @@ class Seed(nn.Module):
             shape: what it reads and writes.
             beside: a parameter of the host whose device and dtype the module takes.
             rng_seed: the run's.
+
+        Raises:
+            UsageError: if what was built cannot be a seed; then the seed is as it was.
         """
-        self.germinations += 1
-        with global_stream(beside.device, rng_seed, "seed", *self.place, self.germinations):
+        with global_stream(beside.device, rng_seed, "seed", *self.place, self.germinations + 1):
             module = blueprint.build(shape)
-        self.module = module.to(device=beside.device, dtype=beside.dtype)
+            if isinstance(module, nn.Module):
+                module = module.to(device=beside.device, dtype=beside.dtype)
+            check_newborn(module, blueprint.name, shape)
+        self.germinations += 1
+        self.module = module
         self.alpha = self.alpha.to(beside.device)
         self.blueprint_id = blueprint.name
 
@@ -120,6 +127,10 @@ class Seed(nn.Module):
         """Return what the seed would add to the written feature."""
         assert self.module is not None, "a seed without a module is in no forward pass"
         return self.module(feature)
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self.ramp = self.alpha.item() / self.blend_factor  # the float is the truth, and the buffer has just changed
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Seed:  # noqa: FBT001, FBT002  torch's signature
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]

@@ -64,14 +64,25 @@ class ShadowTrainer:
         assert seed.module is not None, "only a germinated seed can train"
         self._seed = seed
         self._parameters = [p for p in seed.module.parameters() if p.requires_grad]
-        self._optimizer = torch.optim.Adam(self._parameters, lr=lr)
+        self._lr = lr
+        self._start()
         seed.alignment = torch.zeros(3, device=seed.alpha.device, requires_grad=True)
+
+    def _start(self) -> None:
+        self._started_as = self._kind()
+        self._optimizer = torch.optim.Adam(self._parameters, lr=self._lr)
+
+    def _kind(self) -> tuple[torch.dtype, torch.device]:
+        # When a model moves to another dtype or device, moments do not: they start anew.
+        return self._parameters[0].dtype, self._parameters[0].device
 
     def step(self) -> None:
         """Take one step on the gradients that the host's backward pass left, and clear them.
 
         A gradient that is not finite counts as zero: asking first would wait for the device at every step.
         """
+        if self._kind() != self._started_as:
+            self._start()
         for parameter in self._parameters:
             if parameter.grad is not None:
                 parameter.grad.nan_to_num_(0.0, 0.0, 0.0)

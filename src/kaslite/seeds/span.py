@@ -57,6 +57,8 @@ def find_spans(host: nn.Module, at: str | Span | Sequence[str | Span]) -> list[S
     if not entries:
         raise UsageError('at= is empty, so nothing could ever grow; give it a pattern of submodules, such as "blocks.*".')
     for entry in entries:
+        if not isinstance(entry, str | Span):
+            raise UsageError(f"at= holds {entry!r}; it takes names of submodules, patterns of them, and kaslite.Span objects.")
         spans += [_checked(entry, known)] if isinstance(entry, Span) else _matching(entry, known)
     written = [span.writes for span in spans]
     twice = sorted({name for name in written if written.count(name) > 1})

@@ -28,6 +28,20 @@ class Evaluation:
     losses: Tensor  # (samples,)
     correct: Tensor | None = None  # (samples,) booleans; None for regression
 
+    def __post_init__(self) -> None:
+        """Refuse what is not one loss a sample, and one verdict a loss."""
+        if not isinstance(self.losses, Tensor) or self.losses.ndim != 1 or not len(self.losses):
+            received = f"shape {tuple(self.losses.shape)}" if isinstance(self.losses, Tensor) else type(self.losses).__name__
+            raise UsageError(
+                f"evaluate() returned losses of {received}; it has to return one loss a sample, as a tensor of shape "
+                "(samples,): what cross_entropy(..., reduction='none') returns."
+            )
+        if self.correct is not None and (self.correct.dtype != torch.bool or self.correct.shape != self.losses.shape):
+            raise UsageError(
+                f"Evaluation.correct is {self.correct.dtype} of shape {tuple(self.correct.shape)}; "
+                f"it has to be one boolean for each of the {len(self.losses)} losses."
+            )
+
     @property
     def loss(self) -> float:
         """Mean loss."""
@@ -51,13 +65,7 @@ def evaluate_now(model: torch.nn.Module, evaluate: Evaluate) -> Evaluation:
     """
     with looking_at(model):
         answer = evaluate()
-    evaluation = answer if isinstance(answer, Evaluation) else Evaluation(answer)
-    if evaluation.losses.ndim != 1:
-        raise UsageError(
-            f"evaluate() returned losses of shape {tuple(evaluation.losses.shape)}; it has to return one loss a sample, "
-            "as cross_entropy(..., reduction='none') does."
-        )
-    return evaluation
+    return answer if isinstance(answer, Evaluation) else Evaluation(answer)
 
 
 def evaluate_on(
@@ -88,4 +96,9 @@ def removal_cost(seed: Seed, evaluate: Callable[[], Evaluation], with_seed: Eval
     """
     with seed.switched_off():
         without_seed = evaluate()
+    if without_seed.losses.shape != with_seed.losses.shape:
+        raise UsageError(
+            f"evaluate() returned {len(with_seed.losses)} losses and then {len(without_seed.losses)}; it has to evaluate "
+            "the same samples in the same order each time, because losses are compared in pairs."
+        )
     return mean_interval(without_seed.losses - with_seed.losses)

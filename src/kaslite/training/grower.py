@@ -21,6 +21,7 @@ from kaslite.controllers.base import Advance, Cull, Decision, Fossilize, Germina
 from kaslite.errors import RefusedError, UsageError
 from kaslite.events import DecisionMade, Event, SeedCulled, SeedFossilized, SeedGerminated
 from kaslite.lifecycle import ISOLATED, LIVE, SeedState
+from kaslite.seeds.model import SeededModel
 from kaslite.seeds.shadow import ShadowTrainer
 from kaslite.seeds.surgery import add_parameters, check_can_grow, remove_parameters
 from kaslite.training.gates import check_may_advance, check_may_fossilize
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from kaslite.controllers.base import Controller
-    from kaslite.seeds import Seed, SeededModel
+    from kaslite.seeds import Seed
     from kaslite.training.evaluation import Evaluate
 
 EMBARGO_EPOCHS = 5
@@ -87,7 +88,7 @@ class Grower:
         blending: BlendingConfig | None = None,
         emit: Callable[[Event], None] = _ignore,
     ) -> None:
-        check_can_grow(optimizer)
+        _check_arguments(model, optimizer, blueprints, shadow_lr, progress_thresh)
         self.model = model
         self.optimizer = optimizer
         self.controller = controller
@@ -101,7 +102,7 @@ class Grower:
         self._events: list[Event] = []
         # Not empty if the model is a copy, or was pickled, with seeds in training.
         self._trainers = {s.place: ShadowTrainer(s, shadow_lr) for s in model.seeds if s.state is SeedState.TRAINING}
-        self._order = StepOrder(optimizer)
+        self._order = StepOrder(optimizer, model.watch)
         self._observer = Observer(model, evaluate)
         self.epoch = 0  # the epoch that is running or has just ended; 0 before the first
         self._between_epochs = True
@@ -135,6 +136,7 @@ class Grower:
 
     def observe(self, **metrics: float) -> Observation:
         """End the epoch: move what moves by itself, measure, and return what the controller gets to see."""
+        self._order.check_epoch()
         self._enter_epoch()
         self._observer.measure(metrics)
         for seed in self.model.seeds:
@@ -150,6 +152,8 @@ class Grower:
     def decide(self, observation: Observation) -> list[Event]:
         """Ask the controller, carry its decision out, and return the events since the last call."""
         decision = self.controller.decide(observation)
+        if type(decision) not in _NAMES:
+            raise UsageError(f"the controller answered {decision!r}; it has to answer with a Decision, such as kaslite.Wait().")
         refusal = None
         try:
             consequences = self._carry_out(decision)
@@ -195,7 +199,8 @@ class Grower:
             raise RefusedError(f"{decision.layer}:{decision.seed} is {seed.state}; only a dormant seed germinates.")
         if shape is None:
             raise UsageError(
-                "the shapes of the host's features are unknown: run one forward pass first, or give SeededModel example_input=."
+                "the shapes of the host's features are unknown: run one eager forward pass first, or give SeededModel "
+                "example_input=."
             )
         refusal = blueprint.refusal(shape)
         if refusal is not None:
@@ -213,8 +218,8 @@ class Grower:
         return [SeedGerminated(epoch=self.epoch, **_identity(seed), params=_trainable(seed)), moved]
 
     def _start_training(self, seed: Seed) -> None:
-        event = seed.move(SeedState.TRAINING, epoch=self.epoch, reason="first tick")
         self._trainers[seed.place] = ShadowTrainer(seed, self.shadow_lr)
+        event = seed.move(SeedState.TRAINING, epoch=self.epoch, reason="first tick")
         self.model.update_topology()
         self._record(event)
 
@@ -296,6 +301,23 @@ class Grower:
     def _take_events(self) -> list[Event]:
         events, self._events = self._events, []
         return events
+
+
+def _check_arguments(
+    model: SeededModel, optimizer: Optimizer, blueprints: Sequence[str], shadow_lr: float, progress_thresh: float
+) -> None:
+    if not isinstance(model, SeededModel):
+        raise UsageError(f"the Grower was given a {type(model).__name__}; wrap it first: kaslite.SeededModel(host, at=...).")
+    check_can_grow(optimizer)
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if not any(id(parameter) in held for parameter in model.parameters()):
+        raise UsageError("the optimizer holds no parameter of the model; make it from model.parameters().")
+    if not blueprints:
+        raise UsageError(f"blueprints= is empty, so nothing could ever grow; known are: {', '.join(catalogue.names())}.")
+    if not shadow_lr > 0:
+        raise UsageError(f"shadow_lr is {shadow_lr}; a learning rate is positive.")
+    if not 0 <= progress_thresh <= 1:
+        raise UsageError(f"progress_thresh is {progress_thresh}; training progress lies in [0, 1].")
 
 
 class _Identity(TypedDict):

@@ -121,7 +121,7 @@ class Trainer:
         """Warn once each time that the layer of a growing seed passes the threshold."""
         for seed in observation.seeds:
             drift, place = observation.drift[seed.layer], (seed.layer, seed.seed)
-            if seed.state not in GROWING or seed.alpha == 0 or drift is None or drift <= self.drift_warn:
+            if seed.state not in GROWING or seed.alpha == 0 or drift is None or not drift > self.drift_warn:
                 self._drifting.discard(place)
             elif place not in self._drifting:
                 self._drifting.add(place)

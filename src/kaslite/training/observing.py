@@ -8,6 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import torch
+
 from kaslite.controllers.base import Observation, SeedObservation
 from kaslite.errors import UsageError
 from kaslite.lifecycle import SeedState
@@ -44,9 +46,11 @@ class Observer:
         if unknown:
             raise UsageError(f"unknown metric {unknown[0]!r}; after_epoch() takes {', '.join(sorted(_METRICS))}.")
         evaluation = None if self._evaluate is None else self._probe(self._evaluate)
-        self.train_loss = metrics.get("train_loss")
-        self.val_loss = metrics.get("val_loss", None if evaluation is None else evaluation.loss)
-        self.val_accuracy = metrics.get("val_accuracy", None if evaluation is None else evaluation.accuracy)
+        measured = {} if evaluation is None else {"val_loss": evaluation.loss, "val_accuracy": evaluation.accuracy}
+        known = {name: None if value is None else float(value) for name, value in {**measured, **metrics}.items()}
+        self.train_loss, self.val_loss, self.val_accuracy = map(known.get, ("train_loss", "val_loss", "val_accuracy"))
+        if self.val_accuracy is not None and not 0 <= self.val_accuracy <= 1:
+            raise UsageError(f"val_accuracy is {self.val_accuracy}; an accuracy is a fraction in [0, 1], not a percentage.")
 
     def improvement(self, seed: Seed) -> float | None:
         """Return the validation accuracy gained since the seed germinated, in percentage points."""
@@ -71,13 +75,15 @@ class Observer:
         )
 
     def _probe(self, evaluate: Callable[[], Evaluation]) -> Evaluation:
-        with self._model.probing() as self._readings:
-            evaluation = evaluate()
-        for seed in self._model.seeds:
-            if seed.state in (SeedState.SHADOWING, SeedState.PROBATIONARY):
-                cost = removal_cost(seed, evaluate, evaluation)
-                seed.record.removal_cost = cost
-                seed.record.held_epochs = seed.record.held_epochs + 1 if cost.lower > 0 else 0
+        # All of it eagerly: a compiled pass differs from an eager one by rounding, and that is no evidence.
+        with torch.compiler.set_stance("force_eager"):
+            with self._model.probing() as self._readings:
+                evaluation = evaluate()
+            for seed in self._model.seeds:
+                if seed.state in (SeedState.SHADOWING, SeedState.PROBATIONARY):
+                    cost = removal_cost(seed, evaluate, evaluation)
+                    seed.record.removal_cost = cost
+                    seed.record.held_epochs = seed.record.held_epochs + 1 if cost.lower > 0 else 0
         return evaluation
 
 

@@ -5,6 +5,7 @@ Everything that is shown of a run can be rebuilt from it. Not for: interpreting 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, final
 
 from kaslite.errors import StorageError
@@ -20,16 +21,26 @@ class JsonlLog:
     """Appends events to a file that must not exist yet."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = path.open("x", encoding="utf-8")
 
     def write(self, event: Event) -> None:
         """Append one line, and hand it to the operating system, so that readers can follow and a crash loses nothing."""
-        self._file.write(to_line(event) + "\n")
-        self._file.flush()
+        with self._told_clearly():
+            self._file.write(to_line(event) + "\n")
+            self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with self._told_clearly():
+            self._file.close()
+
+    @contextmanager
+    def _told_clearly(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(f"cannot write the event log {self._path}: {error.strerror}.") from error
 
 
 def read_log(path: Path) -> Iterator[Event]:
