@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from kaslite.dashboard.fold import RunView, fold
-from kaslite.dashboard.terminal import TerminalView, render
-from kaslite.events import PhaseStarted, RunFinished, SeedGerminated
+from kaslite.dashboard.terminal import MOST_SEEDS, TerminalView, render
+from kaslite.events import PhaseStarted, RunFinished, SeedGerminated, SeedStateChanged
 from tests.dashboard.test_fold import AT, START, epoch, reading
 
 EVENTS = [
@@ -19,14 +19,14 @@ EVENTS = [
 ]
 
 
-def draw(view, **options):
-    console = Console(file=io.StringIO(), width=120, force_terminal=True, **options)
+def draw(view, width=120):
+    console = Console(file=io.StringIO(), width=width, force_terminal=True)
     console.print(render(view))
     return console.file.getvalue()
 
 
-def text(view):
-    return re.sub(r"\x1b\[[0-9;]*m", "", draw(view))
+def text(view, width=120):
+    return re.sub(r"\x1b\[[0-9;]*m", "", draw(view, width))
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,23 @@ def test_drawing_takes_a_small_part_of_the_time():
         view.write(SeedGerminated(epoch=number, **AT, params=1))
     assert len(console.file.getvalue()) == drawn
     view.close()
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_seeds_can_be_told_apart_at_any_width(width):
+    frame = text(reduce(fold, EVENTS, RunView()), width)
+    assert re.search(r"│ blocks\.0:0 │ shadowing │ mlp +│ 1\.00 │", frame)
+    assert re.search(r"│ Seeds Active +│ +1/2 │", frame)
+    assert max(map(len, frame.splitlines())) <= width
+
+
+def test_of_many_seeds_the_living_are_shown():
+    places = tuple((f"blocks.{number}", 0) for number in range(40))
+    many = START.__class__(**{**vars(START), "seeds": places})
+    late = SeedGerminated(epoch=1, layer="blocks.39", seed=0, blueprint_id="mlp", params=7)
+    moved = SeedStateChanged(
+        epoch=1, layer="blocks.39", seed=0, blueprint_id="mlp", from_state="dormant", to_state="germinated", reason="x"
+    )
+    frame = text(reduce(fold, [many, late, moved], RunView()))
+    assert "blocks.39:0 │ germinated" in frame
+    assert f"and {40 - MOST_SEEDS} more" in frame

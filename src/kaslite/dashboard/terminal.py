@@ -18,7 +18,7 @@ from kaslite.dashboard.words import PHASE_TITLES, number, plain
 from kaslite.events import RunFinished
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderResult
 
     from kaslite.dashboard.fold import PhaseView, SeedView
     from kaslite.events import Event
@@ -36,6 +36,9 @@ STATE_STYLES = {
     "resetting": "dim",
 }
 
+SIDE_BY_SIDE = 115  # columns of a terminal from which the two tables stand beside one another
+ALL_COLUMNS = 90  # from which the seed table has all its columns
+MOST_SEEDS = 12  # rows of the seed table; dormant seeds give way first
 SHORTEST_PAUSE_S = 0.1
 SHARE_OF_TIME = 0.02  # drawing may take this part of a run's time
 
@@ -70,12 +73,27 @@ class TerminalView:
 
 def render(view: RunView) -> RenderableType:
     """Return a frame."""
-    tables = Table.grid(padding=(0, 2))
-    tables.add_row(_metrics(view), _seeds(view))
-    parts: list[RenderableType] = [_progress(view)]
-    if view.banner is not None:
-        parts.append(Panel(Text(view.banner, style="bold"), border_style="green"))
-    return Group(*parts, tables, _log(view))
+    return _Frame(view)
+
+
+class _Frame:
+    """Draws a view to the width that there is: a narrow terminal gets the seeds below the metrics, and fewer columns."""
+
+    def __init__(self, view: RunView) -> None:
+        self._view = view
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        view, seeds = self._view, _seeds(self._view, wide=options.max_width >= ALL_COLUMNS)
+        yield _progress(view)
+        if view.banner is not None:
+            yield Panel(Text(view.banner, style="bold"), border_style="green")
+        if options.max_width >= SIDE_BY_SIDE:
+            tables = Table.grid(padding=(0, 2))
+            tables.add_row(_metrics(view), seeds)
+            yield tables
+        else:
+            yield from (_metrics(view), seeds)
+        yield _log(view)
 
 
 def _progress(view: RunView) -> RenderableType:
@@ -113,14 +131,18 @@ def _metrics(view: RunView) -> RenderableType:
     return table
 
 
-def _seeds(view: RunView) -> RenderableType:
+def _seeds(view: RunView, *, wide: bool) -> RenderableType:
     table = Table(title="Seed States")
     for name in ("Seed", "State", "Blueprint"):
-        table.add_column(name)
-    for name in ("α", "Progress", "Removal cost", "Drift"):
-        table.add_column(name, justify="right")
-    for (layer, index), seed in view.seeds.items():
-        table.add_row(Text(plain(f"{layer}:{index}")), *_seed_cells(seed))
+        table.add_column(name, no_wrap=True)
+    for name in ("α", "Progress", "Removal cost", "Drift")[: 4 if wide else 1]:
+        table.add_column(name, justify="right", no_wrap=True)
+    places = sorted(view.seeds, key=lambda place: view.seeds[place].state == "dormant")[:MOST_SEEDS]
+    for layer, index in (place for place in view.seeds if place in places):
+        cells = _seed_cells(view.seeds[layer, index])
+        table.add_row(Text(plain(f"{layer}:{index}")), *cells[: 6 if wide else 3])
+    if len(view.seeds) > MOST_SEEDS:
+        table.caption = f"and {len(view.seeds) - MOST_SEEDS} more"
     return table
 
 
