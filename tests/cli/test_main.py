@@ -139,6 +139,21 @@ def test_a_reader_that_goes_away_is_no_traceback(results):
     assert results.exists()
 
 
+def test_stdout_on_a_full_disk_is_a_sentence(results):
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        command = [sys.executable, "-m", "kaslite", "run", "--dry_run"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "kaslite: cannot write the output: No space left on device.\n"
+    assert not results.exists()
+
+
+def test_what_does_not_fit_into_memory_is_a_sentence(results, capsys):
+    assert call(["run", "--hidden_dim", "100000000"]) == 1
+    assert "does not fit into this machine's memory" in capsys.readouterr().err
+    assert not results.exists()
+
+
 def test_ctrl_c_ends_with_130_and_a_readable_run(results):
     command = [sys.executable, "-m", "kaslite", "run", "--adaptation_epochs", "100000"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -120,3 +120,20 @@ def test_after_a_seed_is_settled_the_patience_starts_again():
     decide_for(controller, 2)
     decide_for(controller, 1, seed(SeedState.BLENDING))
     assert types(decide_for(controller, 3)) == [Wait, Wait, Germinate]
+
+
+@pytest.mark.parametrize(
+    ("state", "blueprints", "reason"),
+    [(SeedState.FOSSILIZED, ("mlp",), "no seed is free"), (SeedState.DORMANT, (), "no blueprint fits where one is free")],
+)
+def test_why_a_plateau_grows_nothing_is_said(state, blueprints, reason):
+    controller = Plateau(patience=3)
+    decisions = [controller.decide(observe(seed(state), blueprints=blueprints)) for _ in range(3)]
+    assert decisions[-1] == Wait(f"a plateau, and {reason}")
+
+
+def test_a_health_that_is_not_a_number_comes_last():
+    controller = Plateau(patience=3)
+    seeds = (seed(layer="a"), seed(layer="b"))
+    decisions = [controller.decide(observe(*seeds, health={"a": float("nan"), "b": 2.0})) for _ in range(3)]
+    assert decisions[-1].layer == "b"

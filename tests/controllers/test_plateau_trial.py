@@ -72,3 +72,20 @@ def test_improvement_since_germination_never_fossilizes(state, cost, epochs):
 
 def test_a_decision_carries_its_evidence():
     assert "removing it costs +0.0100 to +0.0300" in decide(seed(SeedState.SHADOWING, removal_cost=MISSED)).reason
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ({"state": SeedState.TRAINING, "training_progress": 0.0}, "it does not point downhill"),
+        ({"state": SeedState.TRAINING, "training_progress": None}, "is the model in train mode?"),
+        (
+            {"state": SeedState.PROBATIONARY, "removal_cost": MISSED, "held_epochs": 9, "baseline_loss": 0.5},
+            "but the validation loss is above that at germination",
+        ),
+    ],
+)
+def test_a_cull_gives_the_true_reason(facts, reason):
+    decision = decide(seed(epochs_in_state=20, **facts))
+    assert type(decision) is Cull
+    assert reason in decision.reason

@@ -45,6 +45,16 @@ def test_a_results_folder_that_cannot_be_written_is_an_error_with_a_remedy(tmp_p
         RunDirectory.create(in_the_way / "results", RunConfig())
 
 
+def test_a_config_that_cannot_be_written_leaves_no_folder(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunDirectory, "write_text", full)
+    with pytest.raises(StorageError, match="No space left"):
+        RunDirectory.create(tmp_path, RunConfig())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_metrics_are_strict_json_and_leave_no_half_written_file(tmp_path):
     directory = RunDirectory.create(tmp_path, RunConfig())
     directory.write_metrics({"a": 1.5, "b": None})

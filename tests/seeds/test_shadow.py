@@ -184,3 +184,16 @@ def test_a_sick_seed_cannot_be_advanced_by_hand(blueprint: str) -> None:
     with pytest.raises(RefusedError, match="not finite"):
         growth.grower.apply(Advance(*growth.place))
     assert growth.seed.state is SeedState.TRAINING
+
+
+def test_a_seed_goes_on_training_when_the_model_changes_its_dtype() -> None:
+    growth = Growth().reach(SeedState.TRAINING)
+    growth.step()
+    growth.model.double()
+    growth.inputs = growth.inputs.double()
+    growth.optimizer = torch.optim.SGD(growth.model.parameters(), lr=0.1)
+    before = [parameter.clone() for parameter in growth.seed.parameters()]
+    growth.step()
+    after = list(growth.seed.parameters())
+    assert {parameter.dtype for parameter in after} == {torch.float64}
+    assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))

@@ -47,7 +47,7 @@ class Observer:
             raise UsageError(f"unknown metric {unknown[0]!r}; after_epoch() takes {', '.join(sorted(_METRICS))}.")
         evaluation = None if self._evaluate is None else self._probe(self._evaluate)
         measured = {} if evaluation is None else {"val_loss": evaluation.loss, "val_accuracy": evaluation.accuracy}
-        known = {name: None if value is None else float(value) for name, value in {**measured, **metrics}.items()}
+        known = {name: _number(value) for name, value in {**measured, **metrics}.items()}
         self.train_loss, self.val_loss, self.val_accuracy = map(known.get, ("train_loss", "val_loss", "val_accuracy"))
         if self.val_accuracy is not None and not 0 <= self.val_accuracy <= 1:
             raise UsageError(f"val_accuracy is {self.val_accuracy}; an accuracy is a fraction in [0, 1], not a percentage.")
@@ -85,6 +85,10 @@ class Observer:
                     seed.record.removal_cost = cost
                     seed.record.held_epochs = seed.record.held_epochs + 1 if cost.lower > 0 else 0
         return evaluation
+
+
+def _number(value: float | torch.Tensor | None) -> float | None:
+    return value.item() if isinstance(value, torch.Tensor) else None if value is None else float(value)
 
 
 def _observed(seed: Seed, epoch: int) -> SeedObservation:
