@@ -41,11 +41,19 @@ def eager(model: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
 class Compiled:
     """A growing model and the way in which it is compiled."""
 
-    def __init__(self, host: str, *, user_compiles_host: bool = False, backend: str = BACKEND, fixed_steps: int = 1) -> None:
+    def __init__(
+        self,
+        host: str,
+        *,
+        user_compiles_host: bool = False,
+        backend: str = BACKEND,
+        fixed_steps: int = 1,
+        measured: bool = False,
+    ) -> None:
         self.growth = Growth(
             torch.compile(build(host), backend=backend) if user_compiles_host else host,
             seeds_per_layer=3,
-            measured=False,
+            measured=measured,
             fixed_steps=fixed_steps,
         )
         self.model = self.growth.model
@@ -169,3 +177,20 @@ def test_inductor_answers_as_eager() -> None:
         compiled.grow(change)
         compiled.check(mode=mode)
     assert compiled.growth.seed.ramp > 0
+
+
+def test_measuring_a_compiled_model_leaves_its_graphs_true_and_finds_what_an_eager_one_finds() -> None:
+    compiled = Compiled("in_place", user_compiles_host=True, measured=True)
+    for change in (0, 2, 1):
+        compiled.grow(change)
+    for mode in (True, False, True):
+        observation = compiled.growth.grower.observe()
+        compiled.check(mode=mode)
+        compiled.model.watch.open = False  # the check compares outputs, and trains on none
+    assert observation.val_loss == pytest.approx(eager_loss(compiled.growth))
+    assert all(health > 0 for health in observation.health.values())
+
+
+def eager_loss(growth: Growth) -> float:
+    with torch.compiler.set_stance("force_eager"):
+        return growth.evaluate().loss
