@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from kaslite.dashboard.fold import RunView, fold
-from kaslite.dashboard.terminal import MOST_SEEDS, TerminalView, render
+from kaslite.dashboard.terminal import MOST_SEEDS, SHORTEST_PAUSE_S, TerminalView, render
 from kaslite.events import PhaseStarted, RunFinished, SeedGerminated, SeedStateChanged
 from tests.dashboard.test_fold import AT, START, epoch, reading
 
@@ -84,14 +84,19 @@ def test_the_last_frame_shows_the_end_of_the_run():
     assert "run completed" in last_frame
 
 
-def test_drawing_takes_a_small_part_of_the_time():
+def test_drawing_takes_a_small_part_of_the_time(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("kaslite.dashboard.terminal.time.perf_counter", lambda: now)
     console = Console(file=io.StringIO(), width=120, force_terminal=True)
     view = TerminalView(console)
     view.write(START)
     drawn = len(console.file.getvalue())
-    for number in range(50):
-        view.write(SeedGerminated(epoch=number, **AT, params=1))
+    now += SHORTEST_PAUSE_S / 2
+    view.write(SeedGerminated(epoch=1, **AT, params=1))
     assert len(console.file.getvalue()) == drawn
+    now += SHORTEST_PAUSE_S
+    view.write(SeedGerminated(epoch=2, **AT, params=1))
+    assert len(console.file.getvalue()) > drawn
     view.close()
 
 
