@@ -106,3 +106,8 @@ def test_the_controllers_last_thought_is_kept_even_if_it_waits():
 def test_the_end_of_the_run_is_seen():
     view = view_of(START, RunFinished(epoch=9, status="completed", metrics={"test_accuracy": 0.5}))
     assert (view.status, view.metrics) == ("completed", {"test_accuracy": 0.5})
+
+
+def test_epochs_of_a_log_without_phases_are_counted_too():
+    view = view_of(START, epoch(1), epoch(2))
+    assert (view.epoch, view.phases) == (2, ())

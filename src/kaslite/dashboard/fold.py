@@ -102,9 +102,10 @@ def fold(view: RunView, event: Event) -> RunView:
 
 
 def _fold_epoch(view: RunView, event: EpochCompleted) -> RunView:
-    *earlier, phase = view.phases
-    phases = (*earlier, replace(phase, done=phase.done + 1, last_s=event.timestamp))
-    view = replace(view, phases=phases, epoch=event.epoch, last=event)
+    view = replace(view, epoch=event.epoch, last=event)
+    if view.phases:  # a log that a user's own loop writes may have none
+        *earlier, phase = view.phases
+        view = replace(view, phases=(*earlier, replace(phase, done=phase.done + 1, last_s=event.timestamp)))
     for reading in event.seeds:
         view = _with_reading(view, reading)
     return view
