@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kaslite.events import Event
     from kaslite.lifecycle import SeedState
     from kaslite.seeds import SeededModel, Span
-    from kaslite.training import Evaluation, Grower
+    from kaslite.training import Durations, Evaluation, GovernorConfig, Grower, TwinTraining, load, save
 
 __version__ = "0.1.0"
 
@@ -28,11 +28,13 @@ _HOME = {
     "BlendingStrategy": "kaslite.blending",
     "Cull": "kaslite.controllers",
     "Decision": "kaslite.controllers",
+    "Durations": "kaslite.training",
     "Evaluation": "kaslite.training",
     "Event": "kaslite.events",
     "FixedRampBlending": "kaslite.blending",
     "Fossilize": "kaslite.controllers",
     "Germinate": "kaslite.controllers",
+    "GovernorConfig": "kaslite.training",
     "Grower": "kaslite.training",
     "KasliteError": "kaslite.errors",
     "Observation": "kaslite.controllers",
@@ -41,9 +43,12 @@ _HOME = {
     "SeedState": "kaslite.lifecycle",
     "SeededModel": "kaslite.seeds",
     "Span": "kaslite.seeds",
+    "TwinTraining": "kaslite.training",
     "UsageError": "kaslite.errors",
     "Wait": "kaslite.controllers",
     "blueprint": "kaslite.blueprints",
+    "load": "kaslite.training",
+    "save": "kaslite.training",
 }
 
 __all__ = [
@@ -52,11 +57,13 @@ __all__ = [
     "BlendingStrategy",
     "Cull",
     "Decision",
+    "Durations",
     "Evaluation",
     "Event",
     "FixedRampBlending",
     "Fossilize",
     "Germinate",
+    "GovernorConfig",
     "Grower",
     "KasliteError",
     "Observation",
@@ -65,10 +72,13 @@ __all__ = [
     "SeedState",
     "SeededModel",
     "Span",
+    "TwinTraining",
     "UsageError",
     "Wait",
     "blueprint",
     "blueprints",
+    "load",
+    "save",
     "testing",
 ]
 

@@ -37,6 +37,10 @@ class StorageError(KasliteError):
     """A folder or file of a run cannot be written or read."""
 
 
+class DivergedError(KasliteError):
+    """Training came apart again and again, and going back did not help."""
+
+
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
     """Build the error for a name that nobody registered, with the nearest known one.
 

@@ -8,13 +8,15 @@ Not for: cryptography.
 from __future__ import annotations
 
 import hashlib
+import random
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 def derive(rng_seed: int, *names: str | int) -> int:
@@ -39,3 +41,32 @@ def global_stream(device: torch.device, rng_seed: int, *names: str | int) -> Ite
         if device.type == "cuda":
             torch.cuda.manual_seed(derive(rng_seed, *names))
         yield
+
+
+def global_state() -> dict[str, Any]:
+    """Return the state of every global stream: torch's on each device, NumPy's and Python's; tensors and plain numbers."""
+    version, words, gauss = random.getstate()
+    numpy_state: dict[str, Any] = np.random.get_state(legacy=False)  # type: ignore[assignment]
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        "numpy": {
+            "key": torch.from_numpy(numpy_state["state"]["key"].astype(np.int64)),
+            "pos": int(numpy_state["state"]["pos"]),
+            "has_gauss": int(numpy_state["has_gauss"]),
+            "gauss": float(numpy_state["gauss"]),
+        },
+        "python": {"version": version, "words": torch.tensor(words), "gauss": gauss},
+    }
+
+
+def set_global_state(state: Mapping[str, Any]) -> None:
+    """Put every global stream where `global_state` found it; devices that are not here are passed over."""
+    torch.set_rng_state(state["torch"])
+    for device, cuda_state in zip(range(torch.cuda.device_count()), state["cuda"], strict=False):
+        torch.cuda.set_rng_state(cuda_state, device)
+    words = state["numpy"]
+    legacy = ("MT19937", words["key"].numpy().astype(np.uint32), words["pos"], words["has_gauss"], words["gauss"])
+    np.random.set_state(legacy)  # noqa: NPY002  the global stream is what is meant
+    python = state["python"]
+    random.setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))

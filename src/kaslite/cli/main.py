@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from kaslite import __version__
 from kaslite.cli.replay import replay
+from kaslite.cli.resume import resume
 from kaslite.cli.run import run
 from kaslite.errors import KasliteError, UsageError
 from kaslite.experiment.config import first_complaint
@@ -33,6 +34,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.command(run)
+app.command(resume)
 app.command(replay)
 
 

@@ -48,10 +48,11 @@ def run(
 
     output.hear_warnings()
     result = carry_out(resolved, results_dir, output.views())
-    output.say(_summary(result), {**result.metrics, "run_dir": str(result.run_dir)})
+    output.say(summary(result), {**result.metrics, "run_dir": str(result.run_dir)})
 
 
-def _summary(result: RunResult) -> str:
+def summary(result: RunResult) -> str:
+    """Return the result of a run in a few lines."""
     metrics = result.metrics
     return (
         f"test accuracy  {metrics['test_accuracy']:.4f}\n"

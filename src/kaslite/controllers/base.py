@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kaslite.lifecycle import SeedState
+    from kaslite.signals.evidence import Evidence
     from kaslite.signals.interval import Interval
 
 
@@ -24,11 +25,15 @@ class SeedObservation:
     state: SeedState
     blueprint_id: str | None
     epochs_in_state: int
-    held_epochs: int  # epochs in a row in which removing it surely cost something
+    held_epochs: int  # epochs in a row in which the evidence spoke surely for it
     alpha: float
     ramp: float
     training_progress: float | None  # in [0, 1]
     removal_cost: Interval | None  # validation loss without it minus with it, per sample
+    twin_gain: Interval | None  # validation loss of its seedless twin minus the model's, per sample
+    evidence: Evidence | None  # whichever of the two decides in this run
+    grad_norm: float | None  # of its gradients, at one step of the epoch
+    grad_ratio: float | None  # the same against the norm of the host's gradients
     baseline_loss: float | None  # validation loss when it germinated
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import final
+from typing import TYPE_CHECKING, Any, final
 
 from kaslite.controllers.base import (
     Advance,
@@ -24,6 +24,9 @@ from kaslite.controllers.base import (
 from kaslite.errors import UsageError
 from kaslite.lifecycle import GROWING, SeedState
 from kaslite.signals.plateau import is_plateau
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @final
@@ -69,6 +72,15 @@ class Plateau:
         self._losses: deque[float] = deque(maxlen=patience)  # since the last seed was settled
         self._germinations = 0
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what it remembers."""
+        return {"losses": list(self._losses), "germinations": self._germinations}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Remember what another one did."""
+        self._losses = deque(state["losses"], maxlen=self.patience)
+        self._germinations = state["germinations"]
+
     def decide(self, observation: Observation) -> Decision:
         """Settle the seed that is growing, or else see whether it is time for the next one."""
         growing = [seed for seed in observation.seeds if seed.state in GROWING]
@@ -94,21 +106,21 @@ class Plateau:
         return Cull(*place, reason=f"{epochs}, it does not point downhill")
 
     def _judge(self, seed: SeedObservation, val_loss: float | None) -> Decision:
-        place, cost = (seed.layer, seed.seed), seed.removal_cost
-        evidence = "unmeasured" if cost is None else f"removing it costs {cost.lower:+.4f} to {cost.upper:+.4f}"
-        if cost is not None and cost.upper < 0:
-            return Cull(*place, reason=f"it does harm: {evidence}")
-        if cost is not None and cost.lower > 0:
+        place, evidence = (seed.layer, seed.seed), seed.evidence
+        known = "unmeasured" if evidence is None else str(evidence)
+        if evidence is not None and evidence.refutes:
+            return Cull(*place, reason=f"it does harm: {known}")
+        if evidence is not None and evidence.proves:
             if seed.state is SeedState.SHADOWING:
-                return Advance(*place, reason=evidence)
+                return Advance(*place, reason=known)
             no_worse = val_loss is not None and seed.baseline_loss is not None and val_loss <= seed.baseline_loss
             if seed.held_epochs >= self.probation_epochs and no_worse:
-                return Fossilize(*place, reason=evidence)
+                return Fossilize(*place, reason=known)
             if not no_worse:
-                evidence += ", but the validation loss is above that at germination"
+                known += ", but the validation loss is above that at germination"
         if seed.epochs_in_state >= self.trial_epochs:
-            return Cull(*place, reason=f"not proven in {seed.epochs_in_state} epochs: {evidence}")
-        return Wait(f"{seed.layer}:{seed.seed} is on trial: {evidence}")
+            return Cull(*place, reason=f"not proven in {seed.epochs_in_state} epochs: {known}")
+        return Wait(f"{seed.layer}:{seed.seed} is on trial: {known}")
 
     def _grow(self, observation: Observation) -> Decision:
         loss, accuracy = observation.val_loss, observation.val_accuracy

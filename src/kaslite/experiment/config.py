@@ -45,16 +45,28 @@ class RunConfig(BaseModel):
     # The seeds
     at: str = Field(HOST_PATTERN, description="Which submodules of the host carry seeds, as a pattern of dotted names.")
     seeds_per_layer: int = Field(1, ge=1, description="Seeds on each of them.")
+    chunked: bool = Field(False, description="Whether each seed of a layer has its own chunk of the channels.")  # noqa: FBT003
     blueprints: tuple[str, ...] = Field(("mlp", "low_rank"), min_length=1, description="What seeds may become.")
     shadow_lr: float = Field(1e-3, gt=0, description="Learning rate of a seed in shadow training.")
+    shadow_objective: Literal["task", "gradient", "reconstruct"] = Field(
+        "task", description="What a seed learns in shadow training: reconstruct is the documented auto-encoder."
+    )
     progress_thresh: float = Field(0.6, ge=0, le=1, description="Training progress at which a seed starts to blend by itself.")
     blend_steps: int = Field(100, ge=1, description="Optimizer steps of a blend.")
-    drift_warn: float = Field(0.12, ge=0, description="Drift of a layer's feature that is warned of.")
+    drift_warn: float = Field(0.12, ge=0, description="Drift of a layer's feature, in direction or scale, that is warned of.")
+    evidence: Literal["removal", "twin"] = Field(
+        "removal", description="What proves a seed: its removal cost, or the gain against a twin trained on without it."
+    )
+    probation_epochs: int = Field(3, ge=1, description="Epochs in a row that the evidence has to hold.")
+    embargo_epochs: int = Field(5, ge=0, description="Epochs that the place of a culled seed stays closed.")
     # The controller
     patience: int = Field(15, ge=3, description="Epochs over which the loss has to stop falling before a seed germinates.")
     delta: float = Field(1e-4, ge=0, description="Fall of the loss an epoch that still counts as progress.")
     acc_threshold: float = Field(0.95, ge=0, le=1, description="Validation accuracy from which on nothing grows; 0: never.")
+    shadow_epochs: int = Field(5, ge=1, description="Epochs of shadow training after which a seed blends or goes.")
+    trial_epochs: int = Field(20, ge=1, description="Epochs after which a seed that is not proven goes.")
     # The run
+    keep_checkpoints: int = Field(3, ge=1, description="How many of the last checkpoints are kept.")
     rng_seed: int = Field(0, ge=0, description="All randomness of the run is derived from it.")
 
 

@@ -1,50 +1,38 @@
-"""One run: from a config to a result, with its folder, its event log and any views.
-
-The test split is read once, here, after training. Not for: showing anything.
+"""One run: from a config to a result, with its folder, its event log, its checkpoints and any views; and how it goes on
+after it was interrupted. The test split is read once, here, after training. Not for: showing anything.
 """
 
 from __future__ import annotations
 
 import logging
-import platform
 import time
-from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch.nn import functional
 
-import kaslite
-from kaslite.blending import BlendingConfig
-from kaslite.controllers import Plateau
-from kaslite.errors import DataError, KasliteError
-from kaslite.events import Event, RunFinished, RunStarted, finite_or_none
+from kaslite.errors import KasliteError
+from kaslite.events import RunFinished, RunResumed
+from kaslite.experiment.assembly import assemble
 from kaslite.experiment.run_directory import RunDirectory
-from kaslite.randomness import global_stream
-from kaslite.seeds import SeededModel
-from kaslite.tasks import PROBLEMS
-from kaslite.tasks.hosts.mlp import MLP
-from kaslite.telemetry import FanOut, JsonlLog, Numbered
-from kaslite.training.evaluation import evaluate_now, evaluate_on
-from kaslite.training.grower import Grower
-from kaslite.training.loop import Phase, Trainer
+from kaslite.telemetry import FanOut, JsonlLog, Numbered, read_log, recall
+from kaslite.training.checkpoints import Cadence, Checkpoints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from kaslite.experiment.assembly import Experiment, Metrics
     from kaslite.experiment.config import RunConfig
-    from kaslite.tasks.task import Split, Task
     from kaslite.telemetry import Sink
-    from kaslite.training.evaluation import Evaluation
 
+    Status = Literal["completed", "interrupted", "failed"]
 
 _log = logging.getLogger("kaslite")
 
-Metrics = dict[str, float | int | None]
-"""The content of ``metrics.json``."""
+CHECKPOINT_SHARE = 0.02
+"""Part of a run's time that checkpoints may take."""
 
 
 @dataclass(frozen=True)
@@ -68,129 +56,120 @@ def run(config: RunConfig, results: Path, views: Sequence[Sink] = ()) -> RunResu
     """
     config = _with_present_device(config)
     with _threads(config.num_threads):
-        experiment = _build(config)
+        experiment = assemble(config)
         directory = RunDirectory.create(results, config)
-        sink = Numbered(FanOut([JsonlLog(directory.events), *views]))
+        log = JsonlLog(directory.events)
+        return _Course(experiment, directory, log, Numbered(FanOut([log, *views]))).finish()
+
+
+def resume(directory: RunDirectory, views: Sequence[Sink] = ()) -> RunResult:
+    """Go on with a run that was interrupted, from its last checkpoint, to the same end as if it had not been.
+
+    A run that is finished is left as it is.
+
+    Args:
+        directory: the run's own folder.
+        views: sinks that show the run; closed at its end.
+
+    Raises:
+        UsageError: if the run is still going.
+        StorageError: if what is left of it cannot be read.
+    """
+    config = _with_present_device(directory.read_config())
+    log = JsonlLog.resume(directory.events)  # from here on nobody else can
+    try:
+        history = list(read_log(directory.events))
+        if history and isinstance(history[-1], RunFinished) and history[-1].metrics is not None:
+            return RunResult(dict(history[-1].metrics), directory.path)
+        with _threads(config.num_threads):
+            found = Checkpoints(directory.checkpoints).latest()
+            state = None if found is None else found[1]
+            last = min(1, len(history)) if state is None else state["last_sequence"]
+            recall(views, [event for event in history if event.sequence <= last])
+            course = _Course(assemble(config), directory, log, Numbered(FanOut([log, *views]), start=last))
+            return course.finish(state, last)
+    finally:
+        log.close()
+
+
+class _Course:
+    """A run on its way, new or resumed."""
+
+    def __init__(self, experiment: Experiment, directory: RunDirectory, log: JsonlLog, sink: Numbered) -> None:
+        self._experiment = experiment
+        self._directory = directory
+        self._log = log
+        self._sink = sink
+        self._checkpoints = Checkpoints(directory.checkpoints, experiment.config.keep_checkpoints)
+        self._cadence = Cadence(CHECKPOINT_SHARE)
+        self._started = time.perf_counter()
+        self._earlier_s = 0.0  # of a run that was resumed
+        experiment.sink = sink
+
+    def finish(self, state: Mapping[str, Any] | None = None, last_sequence: int = 0) -> RunResult:
+        """Carry it out to its end; the log ends with how it ended, whatever happens.
+
+        Args:
+            state: the checkpoint to go on from, if there is one.
+            last_sequence: of the last event in the log that stays valid; 0 in a new run.
+        """
         try:
-            metrics = experiment.carry_out(directory, sink)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"What was done so far: kaslite replay {directory.path}") from None
-        finally:
-            sink.close()
-    return RunResult(metrics, directory.path)
-
-
-class _Experiment:
-    """The parts of a run, built and checked before anything is written."""
-
-    def __init__(self, config: RunConfig) -> None:
-        self.config = config
-        self.device = torch.device(config.device)
-        self.task = PROBLEMS[config.problem_type].load(config, config.rng_seed)
-        self.model = _build_model(config, self.task, self.device)
-        self.host_params = _count(self.model)
-        self.counts: Counter[str] = Counter()
-        self.sink: Sink = FanOut([])  # until the run has a folder
-        self.trainer = self._build_trainer()
-
-    def carry_out(self, directory: RunDirectory, sink: Sink) -> Metrics:
-        """Train, test, and write the result; the log ends with how it ended, whatever happens."""
-        self.sink = sink
-        started = time.perf_counter()
-        self._emit(self._run_started(directory.path.name))
-        try:
+            self._begin(state, last_sequence)
             metrics = self._train_and_test()
-            metrics["wall_s"] = time.perf_counter() - started
-            directory.write_metrics(metrics)
         except KeyboardInterrupt:
-            self._emit(RunFinished(epoch=self.trainer.grower.epoch, status="interrupted", metrics=None))
-            raise
+            self._finished("interrupted")
+            raise KeyboardInterrupt(
+                f"What was done so far: kaslite replay {self._directory.path}; to go on: kaslite resume {self._directory.path}"
+            ) from None
         except BaseException as error:
             with suppress(KasliteError):  # the log itself may be what failed
-                self._emit(RunFinished(epoch=self.trainer.grower.epoch, status="failed", metrics=None, error=repr(error)))
+                self._finished("failed", error=repr(error))
             raise
-        self._emit(RunFinished(epoch=self.trainer.grower.epoch, status="completed", metrics=metrics))
-        return metrics
+        else:
+            self._finished("completed", metrics)
+        finally:
+            self._sink.close()
+        return RunResult(metrics, self._directory.path)
 
-    def _emit(self, event: Event) -> None:
-        self.counts[event.type] += 1
-        self.sink.write(event)
-
-    def _build_trainer(self) -> Trainer:
-        config, train = self.config, self.task.train.to(self.device)
-        validation = self.task.validation.to(self.device)
-        optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-        grower = Grower(
-            self.model,
-            optimizer,
-            controller=Plateau(config.patience, config.delta, config.acc_threshold),
-            blueprints=config.blueprints,
-            rng_seed=config.rng_seed,
-            evaluate=lambda: self._evaluate(validation),
-            shadow_lr=config.shadow_lr,
-            progress_thresh=config.progress_thresh,
-            blending=BlendingConfig(fixed_steps=config.blend_steps, tick="step"),
-            emit=self._emit,
-        )
-        return Trainer(
-            self.model,
-            optimizer,
-            grower,
-            batches=lambda epoch: train.batches(config.batch_size, config.rng_seed, epoch),
-            loss=functional.cross_entropy,
-            drift_warn=config.drift_warn,
-            emit=self._emit,
-        )
-
-    def _evaluate(self, split: Split) -> Evaluation:
-        return evaluate_on(self.model, split.inputs, split.targets, _cross_entropies)
-
-    def _run_started(self, name: str) -> RunStarted:
-        return RunStarted(
-            epoch=0,
-            run_name=name,
-            config=self.config.model_dump(mode="json"),
-            seeds=tuple(seed.place for seed in self.model.seeds),
-            host_params=self.host_params,
-            num_threads=torch.get_num_threads(),
-            versions={"kaslite": kaslite.__version__, "torch": torch.__version__, "python": platform.python_version()},
-        )
+    def _begin(self, state: Mapping[str, Any] | None, last_sequence: int) -> None:
+        experiment = self._experiment
+        if state is not None:
+            experiment.load_state_dict(state["experiment"])
+            self._earlier_s = state["wall_s"]
+        if last_sequence:
+            experiment.emit(RunResumed(epoch=experiment.grower.epoch, last_sequence=last_sequence))
+        else:
+            experiment.emit(experiment.started(self._directory.path.name))
 
     def _train_and_test(self) -> Metrics:
-        config = self.config
-        observation = self.trainer.fit(
-            [
-                Phase("phase_1", config.warm_up_epochs, grows=False),
-                Phase("phase_2", config.adaptation_epochs, grows=True),
-            ]
-        )
-        test = evaluate_now(self.model, lambda: self._evaluate(self.task.test.to(self.device)))
-        return {
-            "test_accuracy": test.accuracy,
-            "val_accuracy": observation.val_accuracy,
-            "best_accuracy": self.trainer.best_accuracy,
-            "val_loss": finite_or_none(observation.val_loss),
-            "host_params": self.host_params,
-            "final_params": _count(self.model),
-            "germinated": self.counts["seed_germinated"],
-            "fossilized": self.counts["seed_fossilized"],
-            "culled": self.counts["seed_culled"],
-            "epochs": self.trainer.grower.epoch,
-            "train_flops": round(self.trainer.train_flops),
-            "wall_s": None,
-            "rng_seed": config.rng_seed,
+        self._experiment.train(self._after_epoch)
+        metrics = self._experiment.test()
+        metrics["wall_s"] = self._wall_s()
+        self._write_checkpoint()
+        self._directory.write_metrics(metrics)
+        return metrics
+
+    def _after_epoch(self) -> None:
+        # An unhealthy epoch may be rolled back: what a checkpoint holds has to be worth going back to.
+        if self._cadence.due() and self._experiment.grower.is_healthy:
+            with self._cadence.writing():
+                self._write_checkpoint()
+
+    def _write_checkpoint(self) -> None:
+        self._log.sync()  # a checkpoint never knows of events that the log may lose
+        state = {
+            "experiment": self._experiment.state_dict(),
+            "last_sequence": self._sink.count,
+            "wall_s": self._wall_s(),
         }
+        self._checkpoints.write(self._experiment.grower.epoch, state)
 
+    def _wall_s(self) -> float:
+        return self._earlier_s + time.perf_counter() - self._started
 
-def _build(config: RunConfig) -> _Experiment:
-    try:
-        return _Experiment(config)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
-            raise
-        raise DataError(
-            "the data or the host does not fit into this machine's memory; make n_samples or hidden_dim smaller."
-        ) from error
+    def _finished(self, status: Status, metrics: Metrics | None = None, error: str | None = None) -> None:
+        epoch = self._experiment.grower.epoch
+        self._experiment.emit(RunFinished(epoch=epoch, status=status, metrics=metrics, error=error))
 
 
 def _with_present_device(config: RunConfig) -> RunConfig:
@@ -198,21 +177,6 @@ def _with_present_device(config: RunConfig) -> RunConfig:
         _log.warning("CUDA is not available on this machine; running on the CPU.")
         return config.model_copy(update={"device": "cpu"})
     return config
-
-
-def _build_model(config: RunConfig, task: Task, device: torch.device) -> SeededModel:
-    with global_stream(torch.device("cpu"), config.rng_seed, "host"):
-        host = MLP(task.input_dim, config.hidden_dim, config.num_layers, task.num_classes)
-    example = task.train.inputs[:2].to(device)
-    return SeededModel(host.to(device), config.at, config.seeds_per_layer, example_input=example).to(device)
-
-
-def _cross_entropies(outputs: Any, targets: Any) -> Any:
-    return functional.cross_entropy(outputs, targets, reduction="none")
-
-
-def _count(model: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 @contextmanager

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kaslite.blueprints import Blueprint, SeedShape
+    from kaslite.signals.evidence import Evidence
     from kaslite.signals.interval import Interval
 
 
@@ -33,7 +34,11 @@ class SeedRecord:
     baseline_accuracy: float | None = None  # validation accuracy at germination
     training_progress: float | None = None  # in [0, 1]; of the last epoch
     removal_cost: Interval | None = None  # of the last epoch
-    held_epochs: int = 0  # epochs in a row in which its removal cost was surely positive
+    twin_gain: Interval | None = None  # of the last epoch
+    evidence: Evidence | None = None  # whichever of the two decides
+    held_epochs: int = 0  # epochs in a row in which the evidence spoke surely for it
+    grad_norm: float | None = None  # of its gradients, at one step of the last epoch
+    grad_ratio: float | None = None  # the same against the host's
 
 
 class Seed(nn.Module):

@@ -96,6 +96,15 @@ def removal_cost(seed: Seed, evaluate: Callable[[], Evaluation], with_seed: Eval
     """
     with seed.switched_off():
         without_seed = evaluate()
+    return paired_difference(without_seed, with_seed)
+
+
+def paired_difference(without_seed: Evaluation, with_seed: Evaluation) -> Interval:
+    """Return the loss without the seed minus that with it, paired over samples.
+
+    Raises:
+        UsageError: if the two are not of the same samples.
+    """
     if without_seed.losses.shape != with_seed.losses.shape:
         raise UsageError(
             f"evaluate() returned {len(with_seed.losses)} losses and then {len(without_seed.losses)}; it has to evaluate "

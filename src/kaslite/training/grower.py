@@ -1,46 +1,53 @@
 """The Grower carries decisions out: it ticks seeds, asks the controller once an epoch, and edits model and optimizer.
 
-    for each step:    forward, backward, optimizer.step()
+    for each step:    forward, backward, optimizer.step()      a seed that has gone bad is kept from the host
                       after_step()     shadow training; alpha ticks
-    for each epoch:   after_epoch()    observe -> decide -> apply; returns the events
+    for each epoch:   after_epoch()    observe -> vitals -> decide -> apply; returns the events
 
 What moves a seed without a decision: GERMINATED to TRAINING (one tick), TRAINING to BLENDING (progress over the
-threshold), BLENDING to SHADOWING (ramp complete), and the way of a culled seed back to DORMANT (timers).
-Not for: running the loop (`kaslite.training.loop`), or deciding.
+threshold), BLENDING to SHADOWING (ramp complete), the way of a culled seed back to DORMANT (timers), a fault of its own, and
+the governor. Not for: running the loop (`kaslite.training.loop`), or deciding.
 """
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from kaslite import blueprints as catalogue
-from kaslite.blending import BlendingConfig, BlendSignals, FixedRampBlending
-from kaslite.blending.base import COMPLETE
+from kaslite.blending import BlendingConfig
 from kaslite.controllers.base import Advance, Cull, Decision, Fossilize, Germinate, Observation, Wait
-from kaslite.errors import RefusedError, UsageError
-from kaslite.events import DecisionMade, Event, SeedCulled, SeedFossilized, SeedGerminated
-from kaslite.lifecycle import ISOLATED, LIVE, SeedState
+from kaslite.errors import RefusedError, StorageError, UsageError
+from kaslite.events import DecisionMade, Event
+from kaslite.lifecycle import GROWING, SeedState
 from kaslite.seeds.model import SeededModel
-from kaslite.seeds.shadow import ShadowTrainer
-from kaslite.seeds.surgery import add_parameters, check_can_grow, remove_parameters
-from kaslite.training.gates import check_may_advance, check_may_fossilize
+from kaslite.seeds.surgery import check_can_grow
+from kaslite.training.durations import Durations
+from kaslite.training.faults import FaultGuard
+from kaslite.training.governor import GovernorConfig
+from kaslite.training.gradients import GradientNorms
 from kaslite.training.observing import Observer
+from kaslite.training.recovery import Recovery
+from kaslite.training.state import (
+    Tree,
+    capture_seeds,
+    check_optimizer,
+    optimizer_names,
+    prepare_seeds,
+    put_parameters,
+    put_seeds,
+)
 from kaslite.training.step_order import StepOrder
+from kaslite.training.transitions import Transitions
+from kaslite.training.twin import Twin, TwinTraining
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from torch.optim import Optimizer
 
     from kaslite.controllers.base import Controller
-    from kaslite.seeds import Seed
     from kaslite.training.evaluation import Evaluate
 
-EMBARGO_EPOCHS = 5
-"""How long the place of a culled seed stays closed."""
-ROUNDING = 1e-9
-"""A ramp that comes down share by share misses zero by less than this."""
 _NAMES: dict[type[Decision], Literal["wait", "germinate", "advance", "fossilize", "cull"]] = {
     Wait: "wait",
     Germinate: "germinate",
@@ -48,6 +55,19 @@ _NAMES: dict[type[Decision], Literal["wait", "germinate", "advance", "fossilize"
     Fossilize: "fossilize",
     Cull: "cull",
 }
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A scheduler, a gradient scaler: what has to be saved along with a run."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return its state."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> None:
+        """Take a state over."""
+        ...
 
 
 def _ignore(event: Event) -> None:
@@ -62,12 +82,17 @@ class Grower:
         optimizer: the one that trains the host; grown parameters join it, and leave it, in place.
         controller: decides once an epoch.
         blueprints: names of what may grow, in the order in which controllers should try them.
+        schedulers: learning-rate schedulers, a gradient scaler: whatever has a state that checkpoints have to hold.
         rng_seed: newborn modules draw from streams derived from it.
         evaluate: called with nothing, returns the validation losses of the model as it now is, (samples,), or an `Evaluation`;
             without it evidence is unmeasured, and nothing is fossilized.
+        twin: how to train a seedless twin; with it the gain against the twin is the evidence, and not the removal cost.
         shadow_lr: learning rate of seeds in shadow training.
+        shadow_objective: what a seed learns there: ``task``, ``gradient`` or ``reconstruct``.
         progress_thresh: training progress, in [0, 1], at which a seed starts to blend by itself.
         blending: how seeds blend.
+        durations: how long they stay in the states that they leave by time.
+        governor: when to go back to the last healthy state, of which a copy is kept in main memory; ``None``: never.
         emit: called with each event as it happens.
 
     Raises:
@@ -81,11 +106,16 @@ class Grower:
         *,
         controller: Controller,
         blueprints: Sequence[str],
+        schedulers: Iterable[Stateful] = (),
         rng_seed: int = 0,
         evaluate: Evaluate | None = None,
+        twin: TwinTraining | None = None,
         shadow_lr: float = 1e-3,
+        shadow_objective: str = "task",
         progress_thresh: float = 0.6,
         blending: BlendingConfig | None = None,
+        durations: Durations | None = None,
+        governor: GovernorConfig | None = GovernorConfig(),  # noqa: B008  frozen
         emit: Callable[[Event], None] = _ignore,
     ) -> None:
         _check_arguments(model, optimizer, blueprints, shadow_lr, progress_thresh)
@@ -93,19 +123,40 @@ class Grower:
         self.optimizer = optimizer
         self.controller = controller
         self.blueprints = tuple(catalogue.get(name) for name in blueprints)
-        self.rng_seed = rng_seed
-        self.shadow_lr = shadow_lr
-        self.progress_thresh = progress_thresh
-        self.blending = blending or BlendingConfig()
-        self._strategy = FixedRampBlending(self.blending)
+        self.schedulers = tuple(schedulers)
+        self._twin_training = twin
+        self._twins: dict[tuple[str, int], Twin] = {}
         self._emit = emit
         self._events: list[Event] = []
-        # Not empty if the model is a copy, or was pickled, with seeds in training.
-        self._trainers = {s.place: ShadowTrainer(s, shadow_lr) for s in model.seeds if s.state is SeedState.TRAINING}
+        if evaluate is None and twin is not None:
+            evaluate = lambda: twin.evaluate(model)  # noqa: E731
+        self._observer = Observer(model, evaluate, self._twins)
+        self._transitions = Transitions(
+            model,
+            optimizer,
+            self._observer,
+            rng_seed=rng_seed,
+            shadow_lr=shadow_lr,
+            shadow_objective=shadow_objective,
+            progress_thresh=progress_thresh,
+            blending=blending or BlendingConfig(),
+            durations=durations or Durations(),
+        )
         self._order = StepOrder(optimizer, model.watch)
-        self._observer = Observer(model, evaluate)
-        self.epoch = 0  # the epoch that is running or has just ended; 0 before the first
+        self._recovery = None if governor is None else Recovery(governor, model, optimizer, self._transitions)
+        self._guard = FaultGuard(model, optimizer)
+        self._norms = GradientNorms(model, optimizer)
         self._between_epochs = True
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that is running or has just ended; 0 before the first."""
+        return self._transitions.epoch
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the last epoch was: only then is the state worth a checkpoint."""
+        return self._recovery is None or self._recovery.is_healthy
 
     def after_step(self) -> None:
         """Tick every live seed; call it after ``optimizer.step()``.
@@ -115,15 +166,11 @@ class Grower:
         """
         self._order.check()
         self._enter_epoch()
+        self._expel_faulty()
         for seed in self.model.seeds:
-            if seed.state is SeedState.DORMANT:  # most seeds, at every step
-                continue
-            if seed.state is SeedState.TRAINING:
-                self._trainers[seed.place].step()
-            elif seed.state is SeedState.GERMINATED:
-                self._start_training(seed)
-            elif self.blending.tick == "step":
-                self._tick_ramp(seed)
+            if seed.state is not SeedState.DORMANT:  # most seeds are, at every step
+                self._record(*self._transitions.tick_step(seed))
+        self._guard.keep_buffers()
 
     def after_epoch(self, **metrics: float) -> list[Event]:
         """Observe, ask the controller, carry its decision out; return the events since the last call.
@@ -131,22 +178,29 @@ class Grower:
         Args:
             metrics: ``train_loss``, ``val_loss``, ``val_accuracy``, each optional; what is missing is
                 taken from ``evaluate`` if the Grower has it.
+
+        Raises:
+            DivergedError: if training comes apart again and again, though the governor went back each time.
         """
         return self.decide(self.observe(**metrics))
 
     def observe(self, **metrics: float) -> Observation:
-        """End the epoch: move what moves by itself, measure, and return what the controller gets to see."""
+        """End the epoch: measure, move what moves by itself, and return what the controller gets to see."""
         self._order.check_epoch()
         self._enter_epoch()
+        for twin in self._twins.values():
+            twin.follow(self.optimizer)
+        self._norms.read()
         self._observer.measure(metrics)
+        self._expel_faulty()
         for seed in self.model.seeds:
-            if self.blending.tick == "epoch":
-                self._tick_ramp(seed)
-            if seed.state is SeedState.TRAINING:
-                self._check_progress(seed)
-            elif seed.state in (SeedState.EMBARGOED, SeedState.RESETTING):
-                self._tick_timer(seed)
+            self._record(*self._transitions.tick_epoch(seed))
+        if self._recovery is not None:
+            observer = self._observer
+            self._record(*self._recovery.check(observer.train_loss, observer.val_loss, observer.health))
+        self._keep_twins()
         self._between_epochs = True
+        self.keep_snapshot()
         return self._observer.observation(self.epoch, self.blueprints)
 
     def decide(self, observation: Observation) -> list[Event]:
@@ -156,9 +210,10 @@ class Grower:
             raise UsageError(f"the controller answered {decision!r}; it has to answer with a Decision, such as kaslite.Wait().")
         refusal = None
         try:
-            consequences = self._carry_out(decision)
+            consequences = self._transitions.carry_out(decision)
         except RefusedError as error:
             consequences, refusal = [], str(error)
+        self._settle(consequences)
         self._record(_decision_made(decision, observation.epoch, refusal), *consequences)
         return self._take_events()
 
@@ -169,128 +224,95 @@ class Grower:
             RefusedError: if a gate refuses it; the model is as it was.
             UsageError: if it names a seed or a blueprint that does not exist or does not fit.
         """
-        self._record(*self._carry_out(decision))
+        consequences = self._transitions.carry_out(decision)
+        self._settle(consequences)
+        self._record(*consequences)
         return self._take_events()
 
-    def _carry_out(self, decision: Decision) -> list[Event]:
-        if isinstance(decision, Wait):
-            return []
-        seed = self.model.seed_at(decision.layer, decision.seed)
-        match decision:
-            case Germinate():
-                return self._germinate(seed, decision)
-            case Advance():
-                check_may_advance(seed)
-                if seed.state is SeedState.TRAINING:
-                    if not self._trainers[seed.place].is_finite:
-                        raise RefusedError("its output is not finite; in the forward pass it would destroy the host.")
-                    return self._start_blending(seed, decision.reason)
-                seed.record.held_epochs = 0
-                return [seed.move(SeedState.PROBATIONARY, epoch=self.epoch, reason=decision.reason)]
-            case Fossilize():
-                return self._fossilize(seed, decision.reason)
-            case Cull():
-                return self._cull(seed, decision.reason)
+    def keep_snapshot(self) -> None:
+        """Take the present state, if it is healthy, as the one to go back to; each healthy epoch ends with this by itself."""
+        if self._recovery is not None:
+            self._recovery.keep()
 
-    def _germinate(self, seed: Seed, decision: Germinate) -> list[Event]:
-        blueprint = catalogue.get(decision.blueprint)
-        shape = self.model.layers[seed.layer_name].shape
-        if seed.state is not SeedState.DORMANT:
-            raise RefusedError(f"{decision.layer}:{decision.seed} is {seed.state}; only a dormant seed germinates.")
-        if shape is None:
-            raise UsageError(
-                "the shapes of the host's features are unknown: run one eager forward pass first, or give SeededModel "
-                "example_input=."
-            )
-        refusal = blueprint.refusal(shape)
-        if refusal is not None:
-            raise UsageError(
-                f"blueprint {blueprint.name!r} does not grow on the {shape.kind} feature of {decision.layer!r}: {refusal}; "
-                f"these do: {', '.join(catalogue.fitting(shape)) or 'none'}."
-            )
-        beside = next(self.model.parameters_near(seed.layer_name), None)
-        if beside is None:
-            raise UsageError("the host has no parameters, so a newborn cannot tell which device and dtype to take.")
-        seed.germinate(blueprint, shape, beside.detach(), self.rng_seed)
-        seed.record.baseline_loss = self._observer.val_loss
-        seed.record.baseline_accuracy = self._observer.val_accuracy
-        moved = seed.move(SeedState.GERMINATED, epoch=self.epoch, reason=decision.reason)
-        return [SeedGerminated(epoch=self.epoch, **_identity(seed), params=_trainable(seed)), moved]
+    def state_dict(self) -> Tree:
+        """Return all that a fresh Grower of the same settings needs to go on: seeds and their modules, records, controller.
 
-    def _start_training(self, seed: Seed) -> None:
-        self._trainers[seed.place] = ShadowTrainer(seed, self.shadow_lr)
-        event = seed.move(SeedState.TRAINING, epoch=self.epoch, reason="first tick")
-        self.model.update_topology()
-        self._record(event)
+        Not in it: the host's tensors and the optimizer's moments; `kaslite.save` adds them.
+        """
+        return {
+            "epoch": self.epoch,
+            "between_epochs": self._between_epochs,
+            "seeds": capture_seeds(self.model),
+            "parameters": optimizer_names(self.model, self.optimizer),
+            "trainers": self._transitions.trainers_state(),
+            "twins": [{"place": list(place), "state": twin.state_dict()} for place, twin in self._twins.items()],
+            "observer": self._observer.state_dict(),
+            "controller": _controller_state(self.controller),
+            "governor": None if self._recovery is None else self._recovery.state_dict(),
+            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+        }
 
-    def _check_progress(self, seed: Seed) -> None:
-        progress = self._trainers[seed.place].read_progress()
-        if progress is not None and not math.isfinite(progress):
-            self._record(*self._cull(seed, "its output is not finite"))
+    def load_state_dict(self, state: Tree) -> None:
+        """Go on from another Grower's state: rebuild its seeds in the model, and their places in the optimizer.
+
+        Load the host and the optimizer afterwards, in that order; `kaslite.load` does all three.
+
+        Raises:
+            StorageError: if the state is of another topology or optimizer; then nothing has changed.
+        """
+        prepared = prepare_seeds(self.model, state["seeds"])
+        check_optimizer(self.model, self.optimizer, state["parameters"])
+        _check_parts(state, self.controller, self.schedulers)
+        put_seeds(self.model, prepared)
+        put_parameters(self.model, self.optimizer, state["parameters"])
+        self._transitions.epoch = state["epoch"]
+        self._between_epochs = state["between_epochs"]
+        self._transitions.load_trainers(state["trainers"])
+        self._load_twins(state["twins"])
+        self._observer.load_state_dict(state["observer"])
+        if isinstance(self.controller, Stateful):
+            self.controller.load_state_dict(state["controller"]["state"])
+        if self._recovery is not None and state["governor"] is not None:
+            self._recovery.load_state_dict(state["governor"])
+        for scheduler, scheduled in zip(self.schedulers, state["schedulers"], strict=True):
+            scheduler.load_state_dict(scheduled)
+
+    def _settle(self, consequences: list[Event]) -> None:
+        """Bring what stands beside the model in line with what a decision changed."""
+        if consequences:
+            self._keep_twins()
+            if self._between_epochs:
+                self.keep_snapshot()
+
+    def _load_twins(self, states: list[Tree]) -> None:
+        self._twins.clear()
+        for entry in states:
+            layer, index = entry["place"]
+            self._twins[layer, index] = self._fork()
+            self._twins[layer, index].load_state_dict(entry["state"])
+
+    def _keep_twins(self) -> None:
+        """Fork a twin where a seed has germinated, and drop it where one is settled."""
+        if self._twin_training is None:
             return
-        seed.record.training_progress = progress
-        if progress is not None and progress >= self.progress_thresh:
-            self._record(*self._start_blending(seed, f"training progress {progress:.3f} >= {self.progress_thresh}"))
+        growing = {seed.place for seed in self.model.seeds if seed.state in GROWING}
+        for place in self._twins.keys() - growing:
+            del self._twins[place]
+        for place in growing - self._twins.keys():
+            if self.model.seed_at(*place).state is SeedState.GERMINATED:
+                self._twins[place] = self._fork()
 
-    def _start_blending(self, seed: Seed, reason: str) -> list[Event]:
-        event = seed.move(SeedState.BLENDING, epoch=self.epoch, reason=reason)
-        del self._trainers[seed.place]
-        self.model.update_topology()
-        own = {id(parameter) for parameter in seed.parameters() if parameter.requires_grad}
-        newborns = [(name, parameter) for name, parameter in self.model.named_parameters() if id(parameter) in own]
-        add_parameters(self.optimizer, newborns, self.model.parameters_near(seed.layer_name))
-        return [event]
+    def _fork(self) -> Twin:
+        assert self._twin_training is not None, "twins are forked where the caller said how to train them"
+        return Twin(self.model, self.optimizer, self._twin_training)
 
-    def _tick_ramp(self, seed: Seed) -> None:
-        if seed.state is SeedState.CULLED:
-            lower = seed.ramp - 1 / self.blending.fixed_steps
-            seed.set_ramp(lower if lower > ROUNDING else 0.0)
-            if seed.ramp == 0.0:
-                self._record(*self._remove(seed))
-        elif seed.ramp < 1 and seed.state in LIVE - ISOLATED:
-            seed.set_ramp(self._strategy.update(BlendSignals(ramp=seed.ramp)))
-            if seed.state is SeedState.BLENDING and seed.ramp >= COMPLETE:
-                self._record(seed.move(SeedState.SHADOWING, epoch=self.epoch, reason="blend completed"))
-
-    def _fossilize(self, seed: Seed, reason: str) -> list[Event]:
-        check_may_fossilize(seed, self._observer.val_loss)
-        cost = seed.record.removal_cost
-        moved = seed.move(SeedState.FOSSILIZED, epoch=self.epoch, reason=reason)
-        fossilized = SeedFossilized(
-            epoch=self.epoch,
-            **_identity(seed),
-            improvement=self._observer.improvement(seed),
-            params_added=_trainable(seed),
-            removal_cost=None if cost is None else cost.mean,
-        )
-        return [moved, fossilized]
-
-    def _cull(self, seed: Seed, reason: str) -> list[Event]:
-        if seed.state not in LIVE:
-            raise RefusedError(f"{seed.layer_name}:{seed.index} is {seed.state}; only a live seed can be culled.")
-        moved = seed.move(SeedState.CULLED, epoch=self.epoch, reason=reason)
-        improvement = self._observer.improvement(seed)
-        culled = SeedCulled(epoch=self.epoch, **_identity(seed), reason=reason, improvement=improvement)
-        return [moved, culled, *(self._remove(seed) if seed.ramp == 0.0 else [])]
-
-    def _remove(self, seed: Seed) -> list[Event]:
-        remove_parameters(self.optimizer, list(seed.parameters()))
-        self._trainers.pop(seed.place, None)
-        moved = seed.move(SeedState.EMBARGOED, epoch=self.epoch, reason="it has left the forward pass")
-        seed.clear()
-        seed.record.entered_epoch = self.epoch
-        self.model.update_topology()
-        return [moved]
-
-    def _tick_timer(self, seed: Seed) -> None:
-        if seed.state is SeedState.RESETTING:
-            self._record(seed.move(SeedState.DORMANT, epoch=self.epoch, reason="ready again"))
-        elif self.epoch - seed.record.entered_epoch >= EMBARGO_EPOCHS:
-            self._record(seed.move(SeedState.RESETTING, epoch=self.epoch, reason=f"closed for {EMBARGO_EPOCHS} epochs"))
+    def _expel_faulty(self) -> None:
+        for seed, reason in self._guard.take_faults():
+            self._record(*self._transitions.expel(seed, reason))
 
     def _enter_epoch(self) -> None:
         if self._between_epochs:
-            self.epoch += 1
+            self._transitions.epoch += 1
             self._between_epochs = False
 
     def _record(self, *events: Event) -> None:
@@ -320,18 +342,23 @@ def _check_arguments(
         raise UsageError(f"progress_thresh is {progress_thresh}; training progress lies in [0, 1].")
 
 
-class _Identity(TypedDict):
-    layer: str
-    seed: int
-    blueprint_id: str | None
+def _check_parts(state: Tree, controller: Controller, schedulers: Sequence[Stateful]) -> None:
+    saved, own = state["controller"], _controller_state(controller)
+    if (saved and saved["type"]) != (own and own["type"]):
+        raise StorageError(
+            f"it is of another controller: {saved['type'] if saved else 'one without state'} there, "
+            f"and {own['type'] if own else 'one without state'} here."
+        )
+    if len(state["schedulers"]) != len(schedulers):
+        raise StorageError(
+            f"it holds {len(state['schedulers'])} schedulers, and the Grower has {len(schedulers)}; give it the same schedulers=."
+        )
 
 
-def _identity(seed: Seed) -> _Identity:
-    return {"layer": seed.layer_name, "seed": seed.index, "blueprint_id": seed.blueprint_id}
-
-
-def _trainable(seed: Seed) -> int:
-    return sum(parameter.numel() for parameter in seed.parameters() if parameter.requires_grad)
+def _controller_state(controller: Controller) -> Tree | None:
+    if not isinstance(controller, Stateful):
+        return None
+    return {"type": type(controller).__name__, "state": controller.state_dict()}
 
 
 def _decision_made(decision: Decision, epoch: int, refusal: str | None) -> DecisionMade:

@@ -8,6 +8,7 @@
             observation = grower.observe(...)     # EpochCompleted
             if phase.grows:
                 grower.decide(observation)        # DecisionMade and what follows from it
+            after_epoch()                         # the place for a checkpoint
 
 Not for: building any of its parts; `kaslite.experiment` does.
 """
@@ -16,26 +17,30 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from torch.utils.flop_counter import FlopCounterMode
+from typing import TYPE_CHECKING, Any, Literal
 
 from kaslite.events import DriftWarned, EpochCompleted, PhaseStarted, SeedReading, finite_or_none
 from kaslite.lifecycle import GROWING, LIVE
+from kaslite.training.flops import FlopMeter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import torch
     from torch import Tensor
 
-    from kaslite.controllers.base import Observation
+    from kaslite.controllers.base import Observation, SeedObservation
     from kaslite.events import Event
     from kaslite.seeds import SeededModel
     from kaslite.training.grower import Grower
 
     Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
     Loss = Callable[[Tensor, Tensor], Tensor]
+    Measure = Literal["cosine", "scale"]
+
+
+def _nothing() -> None:
+    """Do nothing after an epoch."""
 
 
 @dataclass(frozen=True)
@@ -79,24 +84,56 @@ class Trainer:
         self.drift_warn = drift_warn
         self.emit = emit
         self.best_accuracy: float | None = None
-        self.train_flops = 0.0  # forward and backward, of all training steps
-        self._drifting: set[tuple[str, int]] = set()
-        self._flops_per_sample = 0.0
-        self._counted_topology = -1
+        self.val_loss: float | None = None  # of the last epoch
+        self.val_accuracy: float | None = None  # likewise
+        self.flops = FlopMeter()  # forward and backward, of all training steps, those of twins too
+        self._drifting: set[tuple[str, int, Measure]] = set()
 
-    def fit(self, phases: Sequence[Phase]) -> Observation:
-        """Run the phases; return what was observed at the end of the last epoch."""
+    def fit(self, phases: Sequence[Phase], after_epoch: Callable[[], None] = _nothing) -> None:
+        """Run the phases, or what is left of them after the Grower's epoch.
+
+        Args:
+            phases: the whole run, whatever is done of it already.
+            after_epoch: called when all of an epoch is over.
+        """
         self.model.train()  # evaluating leaves the mode as it was
+        begins = 0
         for phase in phases:
-            self.emit(PhaseStarted(epoch=self.grower.epoch, phase=phase.name, epochs=phase.epochs))
-            for _ in range(phase.epochs):
-                observation = self._run_epoch(phase)
-        return observation
+            if self.grower.epoch <= begins:
+                self.emit(PhaseStarted(epoch=self.grower.epoch, phase=phase.name, epochs=phase.epochs))
+            begins += phase.epochs
+            while self.grower.epoch < begins:
+                self._run_epoch(phase)
+                after_epoch()
 
-    def _run_epoch(self, phase: Phase) -> Observation:
+    def train_twin(self, model: SeededModel, optimizer: torch.optim.Optimizer) -> None:
+        """Train a twin on the batches of the running epoch; its FLOPs are spent like any others."""
+        for inputs, targets in self.batches(self.grower.epoch):
+            self._differentiate(model, optimizer, inputs, targets)
+            optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what it has counted and measured."""
+        return {
+            "best_accuracy": self.best_accuracy,
+            "val_loss": self.val_loss,
+            "val_accuracy": self.val_accuracy,
+            "train_flops": self.flops.total,
+            "drifting": [list(entry) for entry in sorted(self._drifting)],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on counting where another one stopped."""
+        self.best_accuracy = state["best_accuracy"]
+        self.val_loss, self.val_accuracy = state["val_loss"], state["val_accuracy"]
+        self.flops.total = state["train_flops"]
+        self._drifting = {(layer, seed, measure) for layer, seed, measure in state["drifting"]}
+
+    def _run_epoch(self, phase: Phase) -> None:
         started = time.perf_counter()
         train_loss = self._train_epoch(self.grower.epoch + 1)
         observation = self.grower.observe(train_loss=train_loss)
+        self.val_loss, self.val_accuracy = observation.val_loss, observation.val_accuracy
         if observation.val_accuracy is not None:
             self.best_accuracy = max(self.best_accuracy or 0.0, observation.val_accuracy)
         self.emit(
@@ -115,57 +152,55 @@ class Trainer:
         self._warn_of_drift(observation)
         if phase.grows:
             self.grower.decide(observation)
-        return observation
 
     def _warn_of_drift(self, observation: Observation) -> None:
-        """Warn once each time that the layer of a growing seed passes the threshold."""
+        """Warn once each time that the layer of a growing seed passes the threshold, in direction or in scale."""
         for seed in observation.seeds:
-            drift, place = observation.drift[seed.layer], (seed.layer, seed.seed)
-            if seed.state not in GROWING or seed.alpha == 0 or drift is None or not drift > self.drift_warn:
-                self._drifting.discard(place)
-            elif place not in self._drifting:
-                self._drifting.add(place)
-                self.emit(
-                    DriftWarned(
-                        epoch=observation.epoch,
-                        layer=seed.layer,
-                        seed=seed.seed,
-                        blueprint_id=seed.blueprint_id,
-                        drift=drift,
-                        threshold=self.drift_warn,
-                    )
-                )
+            growing = seed.state in GROWING and seed.alpha > 0
+            for measure, drifts in (("cosine", observation.drift), ("scale", observation.scale_drift)):
+                drift, key = drifts[seed.layer], (seed.layer, seed.seed, measure)
+                if not growing or drift is None or not abs(drift) > self.drift_warn:
+                    self._drifting.discard(key)
+                elif key not in self._drifting:
+                    self._drifting.add(key)
+                    self.emit(_drift_warned(observation.epoch, seed, measure, drift, self.drift_warn))
 
     def _train_epoch(self, epoch: int) -> float:
         losses, samples = [], 0
         for inputs, targets in self.batches(epoch):
-            counted = self._counted_topology == self.model.topology_changes
-            loss = (self._differentiate if counted else self._count_flops)(inputs, targets)
+            loss = self._differentiate(self.model, self.optimizer, inputs, targets)
             self.optimizer.step()
             self.grower.after_step()
             losses.append(loss.detach() * len(targets))
             samples += len(targets)
-            self.train_flops += self._flops_per_sample * len(targets)
         return sum(losses).item() / samples  # type: ignore[union-attr]  # one wait for the device an epoch
 
-    def _count_flops(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        with FlopCounterMode(display=False) as counter:
-            loss = self._differentiate(inputs, targets)
-        self._flops_per_sample = counter.get_total_flops() / len(targets)
-        self._counted_topology = self.model.topology_changes
-        return loss
+    def _differentiate(self, model: SeededModel, optimizer: torch.optim.Optimizer, inputs: Tensor, targets: Tensor) -> Tensor:
+        def work() -> Tensor:
+            optimizer.zero_grad()
+            loss = self.loss(model(inputs), targets)
+            loss.backward()
+            return loss
 
-    def _differentiate(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        self.optimizer.zero_grad()
-        loss = self.loss(self.model(inputs), targets)
-        loss.backward()
-        return loss
+        return self.flops.measure(model, len(targets), work)
+
+
+def _drift_warned(epoch: int, seed: SeedObservation, measure: Measure, drift: float, threshold: float) -> DriftWarned:
+    return DriftWarned(
+        epoch=epoch,
+        layer=seed.layer,
+        seed=seed.seed,
+        blueprint_id=seed.blueprint_id,
+        measure=measure,
+        drift=drift,
+        threshold=threshold,
+    )
 
 
 def _readings(observation: Observation) -> Iterator[SeedReading]:
     for seed in observation.seeds:
         if seed.state in LIVE:
-            cost = seed.removal_cost
+            cost, gain = seed.removal_cost, seed.twin_gain
             yield SeedReading(
                 layer=seed.layer,
                 seed=seed.seed,
@@ -174,7 +209,11 @@ def _readings(observation: Observation) -> Iterator[SeedReading]:
                 alpha=seed.alpha,
                 ramp=seed.ramp,
                 drift=finite_or_none(observation.drift[seed.layer]),
+                scale_drift=finite_or_none(observation.scale_drift[seed.layer]),
                 health=finite_or_none(observation.health[seed.layer]),
+                grad_norm=finite_or_none(seed.grad_norm),
+                grad_ratio=finite_or_none(seed.grad_ratio),
                 training_progress=seed.training_progress,
                 removal_cost=None if cost is None else finite_or_none(cost.mean),
+                twin_gain=None if gain is None else finite_or_none(gain.mean),
             )

@@ -13,6 +13,7 @@ import torch
 from kaslite.controllers.base import Observation, SeedObservation
 from kaslite.errors import UsageError
 from kaslite.lifecycle import SeedState
+from kaslite.signals.evidence import Evidence
 from kaslite.training.evaluation import Evaluation, evaluate_now, removal_cost
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from kaslite.blueprints import Blueprint
     from kaslite.seeds import Seed, SeededModel
     from kaslite.training.evaluation import Evaluate
+    from kaslite.training.twin import Twin
 
 _METRICS = {"train_loss", "val_loss", "val_accuracy"}
 
@@ -28,9 +30,10 @@ _METRICS = {"train_loss", "val_loss", "val_accuracy"}
 class Observer:
     """Measures a seeded model once an epoch, and remembers the last measurement."""
 
-    def __init__(self, model: SeededModel, evaluate: Evaluate | None) -> None:
+    def __init__(self, model: SeededModel, evaluate: Evaluate | None, twins: Mapping[tuple[str, int], Twin]) -> None:
         self._model = model
         self._evaluate = None if evaluate is None else partial(evaluate_now, model, evaluate)
+        self._twins = twins  # of the seeds whose evidence is the gain against one
         self._readings: dict[str, tuple[float, float]] = {}  # (health, drift) by layer
         self.train_loss: float | None = None
         self.val_loss: float | None = None
@@ -51,6 +54,19 @@ class Observer:
         self.train_loss, self.val_loss, self.val_accuracy = map(known.get, ("train_loss", "val_loss", "val_accuracy"))
         if self.val_accuracy is not None and not 0 <= self.val_accuracy <= 1:
             raise UsageError(f"val_accuracy is {self.val_accuracy}; an accuracy is a fraction in [0, 1], not a percentage.")
+
+    @property
+    def health(self) -> dict[str, float]:
+        """Health of each layer that was measured."""
+        return {name: reading[0] for name, reading in self._readings.items()}
+
+    def state_dict(self) -> dict[str, float | None]:
+        """Return the last measurement, as far as later moves ask for it."""
+        return {"val_loss": self.val_loss, "val_accuracy": self.val_accuracy}
+
+    def load_state_dict(self, state: Mapping[str, float | None]) -> None:
+        """Remember what another one measured."""
+        self.val_loss, self.val_accuracy = state["val_loss"], state["val_accuracy"]
 
     def improvement(self, seed: Seed) -> float | None:
         """Return the validation accuracy gained since the seed germinated, in percentage points."""
@@ -81,10 +97,17 @@ class Observer:
                 evaluation = evaluate()
             for seed in self._model.seeds:
                 if seed.state in (SeedState.SHADOWING, SeedState.PROBATIONARY):
-                    cost = removal_cost(seed, evaluate, evaluation)
-                    seed.record.removal_cost = cost
-                    seed.record.held_epochs = seed.record.held_epochs + 1 if cost.lower > 0 else 0
+                    self._weigh(seed, evaluate, evaluation)
         return evaluation
+
+    def _weigh(self, seed: Seed, evaluate: Callable[[], Evaluation], evaluation: Evaluation) -> None:
+        record, twin = seed.record, self._twins.get(seed.place)
+        record.removal_cost = removal_cost(seed, evaluate, evaluation)
+        record.evidence = Evidence("removal", record.removal_cost)
+        if twin is not None:
+            record.twin_gain = twin.gain(evaluation)
+            record.evidence = Evidence("twin", record.twin_gain)
+        record.held_epochs = record.held_epochs + 1 if record.evidence.proves else 0
 
 
 def _number(value: float | torch.Tensor | None) -> float | None:
@@ -104,5 +127,9 @@ def _observed(seed: Seed, epoch: int) -> SeedObservation:
         ramp=seed.ramp,
         training_progress=record.training_progress,
         removal_cost=record.removal_cost,
+        twin_gain=record.twin_gain,
+        evidence=record.evidence,
+        grad_norm=record.grad_norm,
+        grad_ratio=record.grad_ratio,
         baseline_loss=record.baseline_loss,
     )

@@ -1,0 +1,198 @@
+"""An experiment put together from its config: task, host, seeds, controller, loop. Everything that can be wrong shows here.
+
+Not for: folders, logs and views; `kaslite.experiment.run` gives it those.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+import kaslite
+from kaslite.blending import BlendingConfig
+from kaslite.controllers import Plateau
+from kaslite.errors import DataError
+from kaslite.events import RunStarted, finite_or_none
+from kaslite.randomness import global_stream
+from kaslite.seeds import SeededModel
+from kaslite.tasks import HOSTS, PROBLEMS
+from kaslite.telemetry import FanOut
+from kaslite.training.durations import Durations
+from kaslite.training.evaluation import cross_entropies, evaluate_now, evaluate_on, mean_cross_entropy
+from kaslite.training.grower import Grower
+from kaslite.training.loop import Phase, Trainer
+from kaslite.training.saving import capture, restore
+from kaslite.training.twin import TwinTraining
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import nn
+
+    from kaslite.events import Event
+    from kaslite.experiment.config import RunConfig
+    from kaslite.tasks.task import Split, Task
+    from kaslite.telemetry import Sink
+    from kaslite.training.evaluation import Evaluation
+
+Metrics = dict[str, float | int | None]
+"""The content of ``metrics.json``."""
+
+
+def assemble(config: RunConfig) -> Experiment:
+    """Build an experiment.
+
+    Raises:
+        KasliteError: if the config or the data do not do, or if they do not fit into memory.
+    """
+    try:
+        return Experiment(config)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise DataError(
+            "the data or the host does not fit into this machine's memory; make n_samples or hidden_dim smaller."
+        ) from error
+
+
+class Experiment:
+    """The parts of a run."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.device = torch.device(config.device)
+        self.task = PROBLEMS[config.problem_type].load(config, config.rng_seed)
+        self.model = _build_model(config, self.task, self.device)
+        self.host_params = _count(self.model)
+        self.counts: Counter[str] = Counter()  # of events, by type
+        self.sink: Sink = FanOut([])  # until the run has a folder
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        self.trainer = self._build_trainer()
+
+    @property
+    def grower(self) -> Grower:
+        """The one that grows the model."""
+        return self.trainer.grower
+
+    def emit(self, event: Event) -> None:
+        """Count an event, and pass it on."""
+        self.counts[event.type] += 1
+        self.sink.write(event)
+
+    def started(self, name: str) -> RunStarted:
+        """Return the event that opens the log of a run called ``name``."""
+        return RunStarted(
+            epoch=0,
+            run_name=name,
+            config=self.config.model_dump(mode="json"),
+            seeds=tuple(seed.place for seed in self.model.seeds),
+            host_params=self.host_params,
+            num_threads=torch.get_num_threads(),
+            versions={"kaslite": kaslite.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        )
+
+    def train(self, after_epoch: Callable[[], None]) -> None:
+        """Train, or train on."""
+        config = self.config
+        phases = (
+            Phase("phase_1", config.warm_up_epochs, grows=False),
+            Phase("phase_2", config.adaptation_epochs, grows=True),
+        )
+        self.trainer.fit(phases, after_epoch)
+
+    def test(self) -> Metrics:
+        """Read the test split, once, and sum the run up."""
+        test = evaluate_now(self.model, lambda: self._evaluate(self.model, self.task.test.to(self.device)))
+        return {
+            "test_accuracy": test.accuracy,
+            "val_accuracy": self.trainer.val_accuracy,
+            "best_accuracy": self.trainer.best_accuracy,
+            "val_loss": finite_or_none(self.trainer.val_loss),
+            "host_params": self.host_params,
+            "final_params": _count(self.model),
+            "germinated": self.counts["seed_germinated"],
+            "fossilized": self.counts["seed_fossilized"],
+            "culled": self.counts["seed_culled"],
+            "epochs": self.grower.epoch,
+            "train_flops": round(self.trainer.flops.total),
+            "wall_s": None,
+            "rng_seed": self.config.rng_seed,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the run is, as tensors and plain data."""
+        return {
+            "training": capture(self.model, self.optimizer, self.grower),
+            "trainer": self.trainer.state_dict(),
+            "counts": dict(self.counts),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where another run of the same config was."""
+        restore(state["training"], self.model, self.optimizer, self.grower)
+        self.trainer.load_state_dict(state["trainer"])
+        self.counts = Counter(state["counts"])
+
+    def _build_trainer(self) -> Trainer:
+        config, train = self.config, self.task.train.to(self.device)
+        validation = self.task.validation.to(self.device)
+        twin = TwinTraining(
+            train=lambda model, optimizer: self.trainer.train_twin(model, optimizer),
+            evaluate=lambda model: self._evaluate(model, validation),
+        )
+        grower = Grower(
+            self.model,
+            self.optimizer,
+            controller=Plateau(
+                config.patience,
+                config.delta,
+                config.acc_threshold,
+                shadow_epochs=config.shadow_epochs,
+                probation_epochs=config.probation_epochs,
+                trial_epochs=config.trial_epochs,
+            ),
+            blueprints=config.blueprints,
+            rng_seed=config.rng_seed,
+            evaluate=lambda: self._evaluate(self.model, validation),
+            twin=twin if config.evidence == "twin" else None,
+            shadow_lr=config.shadow_lr,
+            shadow_objective=config.shadow_objective,
+            progress_thresh=config.progress_thresh,
+            blending=BlendingConfig(fixed_steps=config.blend_steps, tick="step"),
+            durations=Durations(config.probation_epochs, config.embargo_epochs),
+            emit=self.emit,
+        )
+        return Trainer(
+            self.model,
+            self.optimizer,
+            grower,
+            batches=lambda epoch: train.batches(config.batch_size, config.rng_seed, epoch),
+            loss=mean_cross_entropy,
+            drift_warn=config.drift_warn,
+            emit=self.emit,
+        )
+
+    def _evaluate(self, model: nn.Module, split: Split) -> Evaluation:
+        return evaluate_on(model, split.inputs, split.targets, cross_entropies)
+
+
+def _build_model(config: RunConfig, task: Task, device: torch.device) -> SeededModel:
+    kind = HOSTS[config.host]
+    with global_stream(torch.device("cpu"), config.rng_seed, "host"):
+        host = kind.build(task.input_dim, config.hidden_dim, config.num_layers, task.num_classes).to(device)
+    model = SeededModel(
+        host,
+        config.at,
+        config.seeds_per_layer,
+        chunked=config.chunked,
+        causal=kind.causal,
+        example_input=task.train.inputs[:2].to(device),
+    )
+    return model.to(device)
+
+
+def _count(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,48 @@
+"""Has training come apart? Bounds that a loss, or the variance of a feature, crosses only then.
+
+Not for: plateaus and slow overfitting, which are a controller's affair; and not for a single bad epoch: ask several in a row.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SIGMA = 1.4826  # of a normal distribution, in median absolute deviations
+COLLAPSED = 1e-3
+"""Share of its usual variance under which a feature no longer tells samples apart."""
+
+
+def loss_bound(healthy: Sequence[float], early: float, sensitivity: float = 6.0) -> float:
+    """Return the loss above which training has diverged.
+
+    That is far above the usual (by ``sensitivity`` robust standard deviations, and by as much as the median itself), and
+    no better than where the run began: a trained network whose loss goes from .001 to .01 for a while is healthy.
+
+    Args:
+        healthy: recent losses of healthy epochs; at least one.
+        early: the median loss of the first epochs of the run.
+        sensitivity: robust standard deviations.
+
+    >>> loss_bound([1.0, 1.0, 1.0], early=1.0)
+    2.0
+    """
+    usual = median(healthy)
+    spread = _SIGMA * median(abs(loss - usual) for loss in healthy)
+    return max(usual + max(sensitivity * spread, abs(usual)), early)
+
+
+def has_collapsed(health: float, healthy: Sequence[float]) -> bool:
+    """Say whether the variance of a feature has all but gone.
+
+    Args:
+        health: of the feature now; see `kaslite.signals.feature.health`.
+        healthy: the same in recent healthy epochs.
+
+    >>> has_collapsed(0.0, [1.0, 1.1, 0.9]), has_collapsed(0.5, [1.0, 1.1, 0.9])
+    (True, False)
+    """
+    return bool(healthy) and health < COLLAPSED * median(healthy)

@@ -1,0 +1,149 @@
+"""Keeps a seed that has gone bad from reaching the host.
+
+A seed in the forward pass can destroy the host: it raises, or what it computes, or its gradient, is not finite. That is seen
+before the optimizer steps; then all gradients are dropped for this step, buffers (BatchNorm's statistics) go back to
+what they were before it, and the seed is named, with the reason. So host parameters and buffers stay as they were.
+Not for: a host that is itself sick; that is the governor's affair. Nor for an exception in a backward pass, which is the
+caller's to catch, nor for optimizers that compute gradients inside their step (a closure).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from kaslite.lifecycle import ISOLATED
+from kaslite.seeds.span import submodules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+    from kaslite.seeds import Seed, SeededModel
+    from kaslite.seeds.layer import SeedLayer
+
+SICK_OUTPUT = "its output is not finite"
+SICK_GRADIENT = "its gradient is not finite"
+
+
+class FaultGuard:
+    """Looks at every optimizer step while a seed takes part in the forward pass."""
+
+    def __init__(self, model: SeededModel, optimizer: Optimizer) -> None:
+        self._model = model
+        self._optimizer = optimizer
+        self._topology = -1
+        self._blended: list[Seed] = []  # in the order of the layers, which is nearly that of the forward pass
+        self._layers: list[SeedLayer] = []  # that they sit in
+        self._before: dict[tuple[str, int], list[nn.Parameter]] = {}  # what a seed's sick gradient reaches first
+        self._buffers: list[Tensor] = []
+        self._healthy_buffers: list[Tensor] = []  # as they were after the last step
+        self._looked = False  # at the step that is running
+        self._faults: dict[tuple[str, int], str] = {}
+        optimizer.register_step_pre_hook(self._before_step)
+
+    def take_faults(self) -> list[tuple[Seed, str]]:
+        """Return the seeds that have gone bad since the last call, with the reasons; call it after the optimizer step."""
+        self._follow_topology()
+        if self._blended and not self._looked:  # a gradient scaler left the step out
+            self._look(gradients=False)
+        self._looked = False
+        found = [(self._model.seed_at(*place), reason) for place, reason in self._faults.items()]
+        isolated = [seed for seed in self._model.seeds if seed.fault is not None and seed.state in ISOLATED]
+        found += [(seed, seed.fault) for seed in isolated if seed.fault is not None]
+        self._faults = {}
+        return found
+
+    def keep_buffers(self) -> None:
+        """Remember the host's buffers as they are after a healthy step."""
+        self._follow_topology()
+        if self._blended and self._buffers:
+            torch._foreach_copy_(self._healthy_buffers, self._buffers)
+
+    def _follow_topology(self) -> None:
+        if self._topology == self._model.topology_changes:
+            return
+        self._topology = self._model.topology_changes
+        self._blended = [seed for seed in self._model.seeds if seed.module is not None and seed.state not in ISOLATED]
+        names = dict.fromkeys(seed.layer_name for seed in self._blended)
+        self._layers = [self._model.layers[name] for name in names]
+        sources = {name: self._model.layers[name].span.source for name in names}
+        host = self._model.host
+        self._before = {seed.place: _parameters_before(host, sources[seed.layer_name]) for seed in self._blended}
+        self._buffers = list(host.buffers()) if self._blended else []
+        self._healthy_buffers = [buffer.clone() for buffer in self._buffers]
+
+    def _before_step(self, *_: Any) -> None:
+        self._follow_topology()
+        if not self._blended:
+            return
+        self._looked = True
+        if self._look(gradients=True):
+            for parameter in self._parameters():
+                parameter.grad = None
+
+    def _look(self, *, gradients: bool) -> bool:
+        """Say whether a seed has gone bad; if so, name it, and put the buffers back."""
+        faults = {seed.place: seed.fault for seed in self._blended if seed.fault is not None}
+        faults = faults or (self._sick() if gradients else self._sick_outputs())
+        self._faults |= faults
+        for layer in self._layers:
+            layer.clear_sums()
+        if faults and self._buffers:
+            torch._foreach_copy_(self._buffers, self._healthy_buffers)
+        return bool(faults)
+
+    def _sick(self) -> dict[tuple[str, int], str]:
+        having = [parameter for parameter in self._parameters() if parameter.grad is not None]
+        norms = torch._foreach_norm([parameter.grad for parameter in having])  # noqa: SLF001  as clip_grad_norm_ does
+        # One wait for the device a step, and only while a seed takes part.
+        finite = _are_finite([*self._forward_sums(), *norms])
+        if all(finite):
+            return {}
+        faults = self._blame_outputs(finite)
+        bad = {id(parameter) for parameter, is_finite in zip(reversed(having), reversed(finite), strict=False) if not is_finite}
+        last = [parameter for parameter in self._model.host.parameters() if parameter.grad is not None][-1:]
+        if faults or any(id(parameter) in bad for parameter in last):
+            return faults  # if none: the loss itself is sick, and no seed made it so; the governor's affair
+        # What is not finite spreads backward to all that lies before it: the last seed began it.
+        sick = [seed for seed in self._blended if any(id(p) in bad for p in (*seed.parameters(), *self._before[seed.place]))]
+        return {sick[-1].place: SICK_GRADIENT} if sick else {}
+
+    def _sick_outputs(self) -> dict[tuple[str, int], str]:
+        return self._blame_outputs(_are_finite(self._forward_sums()))
+
+    def _forward_sums(self) -> list[Tensor]:
+        return [seed.delta_sum for seed in self._blended] + [layer.read_sum for layer in self._layers]
+
+    def _blame_outputs(self, finite: list[bool]) -> dict[tuple[str, int], str]:
+        """Blame the seeds that made of a finite feature something that is not: the others only passed it on."""
+        count = len(self._blended)
+        read_finite = dict(zip([layer.span.writes for layer in self._layers], finite[count:], strict=False))
+        return {
+            seed.place: SICK_OUTPUT
+            for seed, is_finite in zip(self._blended, finite[:count], strict=True)
+            if not is_finite and read_finite[seed.layer_name]
+        }
+
+    def _parameters(self) -> Iterable[Tensor]:
+        return (parameter for group in self._optimizer.param_groups for parameter in group["params"])
+
+
+def _are_finite(numbers: list[Tensor]) -> list[bool]:
+    device = numbers[0].device
+    return torch.stack([number.to(device, torch.float32) for number in numbers]).isfinite().tolist()
+
+
+def _parameters_before(host: nn.Module, name: str) -> list[nn.Parameter]:
+    """Return the parameters of the last module, up to the named one and what it contains, that has any of its own."""
+    found: list[nn.Parameter] = []
+    passed = False
+    for own, module in submodules(host).items():
+        passed = passed or own == name
+        if passed and own != name and not own.startswith(f"{name}."):
+            break
+        found = list(module.parameters(recurse=False)) or found
+    return found

@@ -1,0 +1,39 @@
+"""Counts the FLOPs that training spends: a step is counted once for each topology of a model, and then multiplied.
+
+Not for: blueprints; `kaslite.blueprints.cost` counts one by itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from torch.utils.flop_counter import FlopCounterMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from kaslite.seeds import SeededModel
+
+
+class FlopMeter:
+    """Sums up forward and backward passes."""
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self._counted: WeakKeyDictionary[SeededModel, tuple[int, float]] = WeakKeyDictionary()  # (topology, FLOPs a sample)
+
+    def measure(self, model: SeededModel, samples: int, work: Callable[[], Tensor]) -> Tensor:
+        """Carry out a forward and backward pass of ``samples``, and add what it costs; returns what ``work`` returns."""
+        topology, per_sample = self._counted.get(model, (-1, 0.0))
+        if topology == model.topology_changes:
+            answer = work()
+        else:
+            with FlopCounterMode(display=False) as counter:
+                answer = work()
+            per_sample = counter.get_total_flops() / samples
+            self._counted[model] = model.topology_changes, per_sample
+        self.total += per_sample * samples
+        return answer

@@ -1,0 +1,131 @@
+"""The governor: watches the vitals of a run, and says when it has to go back to the last healthy state.
+
+At once where a loss is not finite; after `patience` epochs in a row where the loss has diverged, or where a layer's feature has
+collapsed (`kaslite.signals.divergence` states both). Not for: going back; that is `kaslite.training.snapshot`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from kaslite.errors import DivergedError, UsageError
+from kaslite.signals.divergence import has_collapsed, loss_bound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class GovernorConfig:
+    """When the governor steps in.
+
+    >>> GovernorConfig(patience=0)
+    Traceback (most recent call last):
+        ...
+    kaslite.errors.UsageError: patience is 0; the governor's settings are positive.
+    """
+
+    window: int = 20  # healthy epochs that it compares with
+    sensitivity: float = 6.0  # robust standard deviations of the loss
+    patience: int = 3  # bad epochs in a row, where they are finite
+    max_rollbacks: int = 3  # without a healthy epoch between them; then it gives up
+
+    def __post_init__(self) -> None:
+        """Refuse what would never step in, or never stop."""
+        for name in ("window", "sensitivity", "patience", "max_rollbacks"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} is {getattr(self, name)}; the governor's settings are positive.")
+
+
+class Governor:
+    """Remembers what is usual in a run, and judges each epoch by it."""
+
+    def __init__(self, config: GovernorConfig) -> None:
+        self._config = config
+        self._early: list[float] = []
+        self._losses: deque[float] = deque(maxlen=config.window)
+        self._health: dict[str, deque[float]] = {}
+        self._bad_epochs = 0
+        self._rollbacks = 0
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether the last epoch was healthy: only then is the state worth keeping."""
+        return self._bad_epochs == 0
+
+    def judge(self, *, train_loss: float | None, val_loss: float | None, health: Mapping[str, float]) -> str | None:
+        """Return why the run has to go back, or ``None``.
+
+        Args:
+            train_loss: of the epoch; ``None`` = not measured.
+            val_loss: likewise; it is judged where it is measured, and the training loss where it is not.
+            health: variance of the feature of each layer that was measured.
+        """
+        vitals = {"the training loss": train_loss, "the validation loss": val_loss}
+        vitals |= {f"the variance of the feature of {layer}": value for layer, value in health.items()}
+        for name, value in vitals.items():
+            if value is not None and not math.isfinite(value):
+                self._bad_epochs += 1
+                return f"{name} is {value}"
+        loss = train_loss if val_loss is None else val_loss
+        complaint = self._complaint(loss, health)
+        if complaint is None:
+            self._remember(loss, health)
+            return None
+        self._bad_epochs += 1
+        return f"{complaint}, in {self._bad_epochs} epochs in a row" if self._bad_epochs >= self._config.patience else None
+
+    def note_rollback(self, reason: str) -> None:
+        """Start anew after a rollback.
+
+        Raises:
+            DivergedError: if going back does not help.
+        """
+        self._bad_epochs = 0
+        self._rollbacks += 1
+        if self._rollbacks > self._config.max_rollbacks:
+            raise DivergedError(
+                f"training came apart again after {self._config.max_rollbacks} rollbacks in a row ({reason}); "
+                "the model is as it was when it was last healthy: lower the learning rate, or look at the data."
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what it remembers."""
+        return {
+            "early": list(self._early),
+            "losses": list(self._losses),
+            "health": {name: list(values) for name, values in self._health.items()},
+            "bad_epochs": self._bad_epochs,
+            "rollbacks": self._rollbacks,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Remember what another one did."""
+        self._early = list(state["early"])
+        self._losses = deque(state["losses"], maxlen=self._config.window)
+        self._health = {name: deque(values, maxlen=self._config.window) for name, values in state["health"].items()}
+        self._bad_epochs = state["bad_epochs"]
+        self._rollbacks = state["rollbacks"]
+
+    def _complaint(self, loss: float | None, health: Mapping[str, float]) -> str | None:
+        if loss is not None and self._losses:
+            bound = loss_bound(self._losses, median(self._early), self._config.sensitivity)
+            if loss > bound:
+                return f"the loss {loss:.4g} is above {bound:.4g}, where training has diverged"
+        for layer, value in health.items():
+            if has_collapsed(value, self._health.get(layer, ())):
+                return f"the feature of {layer} has collapsed: its variance is {value:.2g}"
+        return None
+
+    def _remember(self, loss: float | None, health: Mapping[str, float]) -> None:
+        self._bad_epochs = self._rollbacks = 0
+        if loss is not None:
+            self._losses.append(loss)
+            if len(self._early) < self._config.window:
+                self._early.append(loss)
+        for layer, value in health.items():
+            self._health.setdefault(layer, deque(maxlen=self._config.window)).append(value)

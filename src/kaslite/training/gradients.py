@@ -1,0 +1,50 @@
+"""Gradient norms of seeds and host: taken at the first step of an epoch, kept on the device, read at its end.
+
+Not for: clipping, or telling what is sick (`kaslite.training.faults`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+    from kaslite.seeds import SeededModel
+
+
+class GradientNorms:
+    """Measures one step an epoch, just before the optimizer takes it."""
+
+    def __init__(self, model: SeededModel, optimizer: Optimizer) -> None:
+        self._model = model
+        self._norms: dict[tuple[str, int], Tensor] | None = None  # None until this epoch's step
+        self._host: Tensor | None = None
+        optimizer.register_step_pre_hook(self._before_step)
+
+    def read(self) -> None:
+        """Write the norms into the records of the seeds, and measure the next epoch anew."""
+        host = None if self._host is None else self._host.item()
+        norms = self._norms or {}
+        for seed in self._model.seeds:
+            norm = norms[seed.place].item() if seed.place in norms and seed.module is not None else None
+            seed.record.grad_norm = norm
+            seed.record.grad_ratio = norm / host if norm is not None and host else None
+        self._norms = self._host = None
+
+    def _before_step(self, *_: Any) -> None:
+        if self._norms is not None:
+            return
+        live = [seed for seed in self._model.seeds if seed.module is not None]
+        self._norms = {seed.place: norm for seed in live if (norm := _norm(seed.parameters())) is not None}
+        self._host = _norm(self._model.host.parameters()) if self._norms else None
+
+
+def _norm(parameters: Iterable[Tensor]) -> Tensor | None:
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    return torch.nn.utils.get_total_norm(gradients) if gradients else None

@@ -1,0 +1,229 @@
+"""The state of a growing network as plain data: nested dicts and lists of tensors, numbers and texts.
+
+What a governor goes back to and what a checkpoint holds are made of the same parts. Parameters are told apart by name, never by
+their place in the optimizer: a place that was swapped would load silently where the shapes agree. Everything that can fail is
+tried before anything is changed. Not for: files.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from kaslite import blueprints as catalogue
+from kaslite.blueprints import FeatureKind, SeedShape
+from kaslite.errors import StorageError
+from kaslite.lifecycle import SeedState
+from kaslite.randomness import global_stream
+from kaslite.seeds.seed import SeedRecord
+from kaslite.signals.evidence import Evidence
+from kaslite.signals.interval import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torch.optim import Optimizer
+
+    from kaslite.seeds import Seed, SeededModel
+
+Tree = dict[str, Any]
+
+
+def snapshot_of(value: Any) -> Any:
+    """Return a copy of nested dicts and lists whose tensors are the caller's own, on the CPU."""
+    match value:
+        case torch.Tensor():
+            return value.detach().to("cpu", copy=True)
+        case dict():
+            return {key: snapshot_of(entry) for key, entry in value.items()}
+        case list() | tuple():
+            return type(value)(snapshot_of(entry) for entry in value)
+        case _:
+            return value
+
+
+def capture_seeds(model: SeededModel) -> list[Tree]:
+    """Return identity, state, history and module of every seed, the dormant ones too."""
+    return [_capture_seed(seed) for seed in model.seeds]
+
+
+def _capture_seed(seed: Seed) -> Tree:
+    return {
+        "layer": seed.layer_name,
+        "seed": seed.index,
+        "state": seed.state.value,
+        "blueprint_id": seed.blueprint_id,
+        "germinations": seed.germinations,
+        "ramp": seed.ramp,
+        "blend_factor": seed.blend_factor,
+        "shape": None if seed.shape is None else asdict(seed.shape),
+        "record": asdict(seed.record),
+        "module": None if seed.module is None else dict(seed.module.state_dict()),
+    }
+
+
+@dataclass(frozen=True)
+class PreparedSeed:
+    """A seed as it will be, built and filled, beside the one that it will replace."""
+
+    seed: Seed
+    captured: Tree
+    module: nn.Module | None
+
+
+def prepare_seeds(model: SeededModel, captured: list[Tree]) -> list[PreparedSeed]:
+    """Build what `capture_seeds` described, and change nothing yet.
+
+    Raises:
+        StorageError: if it describes another topology, naming the seed.
+    """
+    there, here = [(c["layer"], c["seed"]) for c in captured], [seed.place for seed in model.seeds]
+    if there != here:
+        missing = sorted(set(there) ^ set(here))
+        raise StorageError(
+            f"it is of another topology: it has {len(there)} seeds and the model {len(here)}"
+            + (f", and only one of the two has {missing[0][0]}:{missing[0][1]}" if missing else "")
+            + "; wrap the same host with the same at=, seeds_per_layer= and chunked=."
+        )
+    return [_prepare_seed(model, seed, state) for seed, state in zip(model.seeds, captured, strict=True)]
+
+
+def _prepare_seed(model: SeededModel, seed: Seed, captured: Tree) -> PreparedSeed:
+    if captured["module"] is None:
+        return PreparedSeed(seed, captured, None)
+    place = f"{seed.layer_name}:{seed.index}"
+    shape = _shape(captured)
+    if seed.shape is not None and seed.shape != shape:
+        raise StorageError(f"it is of another topology: {place} grows on {seed.shape} here, and on {shape} there.")
+    beside = next(model.parameters_near(seed.layer_name))
+    blueprint = catalogue.get(captured["blueprint_id"])
+    with global_stream(beside.device, 0, "restored"):  # whatever it draws is overwritten
+        module = blueprint.build(shape).to(device=beside.device, dtype=beside.dtype)
+    try:
+        module.load_state_dict(captured["module"])
+    except RuntimeError as error:
+        raise StorageError(f"{place} does not fit its blueprint {blueprint.name!r} any more: {error}") from error
+    return PreparedSeed(seed, captured, module)
+
+
+def _shape(captured: Tree) -> SeedShape:
+    return SeedShape(**{**captured["shape"], "kind": FeatureKind(captured["shape"]["kind"])})
+
+
+def put_seeds(model: SeededModel, prepared: list[PreparedSeed]) -> None:
+    """Make every seed what was prepared for it; a module that is still the same one keeps its identity."""
+    for new in prepared:
+        seed, captured = new.seed, new.captured
+        kept = seed.module if _is_same_module(seed, captured) else None
+        if kept is not None and new.module is not None:
+            kept.load_state_dict(new.module.state_dict())
+        elif new.module is None:
+            seed.clear()
+        else:
+            seed.clear()
+            seed.module = new.module
+        seed.state = SeedState(captured["state"])
+        seed.blueprint_id = captured["blueprint_id"]
+        seed.germinations = max(seed.germinations, captured["germinations"])  # a name that was used is not used again
+        seed.record = _record(captured["record"])
+        seed.blend_factor = captured["blend_factor"]
+        if new.module is not None:
+            seed.shape = seed.shape or _shape(captured)
+            seed.alpha = seed.alpha.to(next(model.parameters_near(seed.layer_name)).device)
+        seed.set_ramp(captured["ramp"])
+    model.update_topology()
+
+
+def _is_same_module(seed: Seed, captured: Tree) -> bool:
+    return seed.module is not None and captured["module"] is not None and seed.germinations == captured["germinations"]
+
+
+def _record(captured: Tree) -> SeedRecord:
+    record = SeedRecord(**captured)
+    for name in ("removal_cost", "twin_gain"):
+        if captured[name] is not None:
+            setattr(record, name, Interval(**captured[name]))
+    if captured["evidence"] is not None:
+        record.evidence = Evidence(captured["evidence"]["measure"], Interval(**captured["evidence"]["interval"]))
+    return record
+
+
+def check_host(host: nn.Module, captured: Mapping[str, torch.Tensor]) -> None:
+    """Refuse tensors that are not those of this host, naming the first that differs."""
+    own = host.state_dict()
+    for name in [*own, *captured]:
+        if name not in captured or name not in own:
+            raise StorageError(
+                f"it is of another host: {name!r} is only in the {'checkpoint' if name in captured else 'model'}."
+            )
+        here, there = (getattr(tensors[name], "shape", None) for tensors in (own, captured))
+        if here != there:
+            raise StorageError(f"it is of another host: {name!r} has shape {_size(here)} here, and {_size(there)} there.")
+
+
+def _size(shape: torch.Size | None) -> tuple[int, ...] | None:
+    return None if shape is None else tuple(shape)
+
+
+def optimizer_names(model: SeededModel, optimizer: Optimizer) -> list[list[str]]:
+    """Return the names of the parameters of each group, in order; what is not the model's is called by its place."""
+    names = {id(parameter): name for name, parameter in _named_parameters(model)}
+    return [
+        [names.get(id(parameter), f"#{group}.{place}") for place, parameter in enumerate(entry["params"])]
+        for group, entry in enumerate(optimizer.param_groups)
+    ]
+
+
+def check_optimizer(model: SeededModel, optimizer: Optimizer, names: list[list[str]]) -> None:
+    """Refuse an optimizer whose groups hold other parameters of the host than those named."""
+    here = optimizer_names(model, optimizer)
+    grown = tuple(f"{seed.layer_name}:{seed.index}/" for seed in model.seeds)
+    if len(here) != len(names):
+        raise StorageError(f"it is of another optimizer: it has {len(names)} parameter groups there and {len(here)} here.")
+    for number, (own, other) in enumerate(zip(here, names, strict=True)):
+        differ = sorted({n for n in own if not n.startswith(grown)} ^ {n for n in other if not n.startswith(grown)})
+        if differ:
+            raise StorageError(f"it is of another optimizer: group {number} holds {differ[0]!r} only here or only there.")
+
+
+def put_parameters(model: SeededModel, optimizer: Optimizer, names: list[list[str]]) -> None:
+    """Give each group the parameters of those names, in that order; moments are not touched."""
+    known, titles = dict(_named_parameters(model)), {id(p): name for name, p in model.named_parameters()}
+    for group, entry in enumerate(optimizer.param_groups):
+        known |= {f"#{group}.{place}": parameter for place, parameter in enumerate(entry["params"])}
+        titles = dict(zip(map(id, entry["params"]), entry.get("param_names", ()), strict=False)) | titles
+    for entry, wanted in zip(optimizer.param_groups, names, strict=True):
+        entry["params"][:] = [known[name] for name in wanted]
+        if "param_names" in entry:  # an optimizer that was made from named parameters
+            entry["param_names"][:] = [titles[id(parameter)] for parameter in entry["params"]]
+    held = {id(parameter) for entry in optimizer.param_groups for parameter in entry["params"]}
+    for parameter in [parameter for parameter in optimizer.state if id(parameter) not in held]:
+        del optimizer.state[parameter]
+
+
+def load_moments(optimizer: Optimizer, captured: Mapping[str, Any], *, keep_options: bool) -> None:
+    """Load an optimizer's own ``state_dict()``, whose parameters are in the order of its groups.
+
+    Args:
+        optimizer: what to load into.
+        captured: the ``state_dict()``.
+        keep_options: leave learning rates and all other options of the groups as they are, because schedulers go on.
+    """
+    options = [{k: v for k, v in group.items() if k not in ("params", "param_names")} for group in optimizer.param_groups]
+    optimizer.load_state_dict(copy.deepcopy(dict(captured)))  # it would keep the tensors that it is given
+    if keep_options:
+        for group, kept in zip(optimizer.param_groups, options, strict=True):
+            group.update(kept)
+
+
+def _named_parameters(model: SeededModel) -> Iterator[tuple[str, nn.Parameter]]:
+    for name, parameter in model.host.named_parameters():
+        yield name, parameter
+    for seed in model.seeds:
+        if seed.module is not None:
+            for name, parameter in seed.module.named_parameters():
+                yield f"{seed.layer_name}:{seed.index}/{name}", parameter
