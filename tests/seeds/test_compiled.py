@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from kaslite import Advance, Cull, Germinate, SeedState
+from kaslite.blueprints import Blueprint, FeatureKind, registry
 from tests.growing import Growth
 from tests.hosts import build
 
@@ -195,3 +196,43 @@ def test_measuring_a_compiled_model_leaves_its_graphs_true_and_finds_what_an_eag
 def eager_loss(growth: Growth) -> float:
     with torch.compiler.set_stance("force_eager"):
         return growth.evaluate().loss
+
+
+def test_a_compiled_model_fills_the_sums_and_compiles_nothing_for_it() -> None:
+    compiled, counter = compiled_and_counted()
+    for change in (0, 2):
+        compiled.grow(change)
+    layer, seed = compiled.model.layers["blocks.0"], compiled.growth.seed
+    sums, frames = [], counter.frame_count
+    for forward in (compiled.forward, compiled.model):
+        layer.clear_sums()
+        forward(compiled.growth.inputs)
+        sums.append(torch.stack([layer.read_sum, seed.delta_sum]))
+    assert counter.frame_count == frames
+    assert all(sums[0] != 0)
+    torch.testing.assert_close(*sums)
+
+
+class Moody(nn.Module):
+    """Fails once its mood has changed."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.scale, self.good = nn.Parameter(torch.zeros(width)), True
+
+    def forward(self, feature: Tensor) -> Tensor:
+        if not self.good:
+            raise ValueError("not today")
+        return self.scale * feature
+
+
+def test_a_seed_that_raises_is_left_out_of_the_compiled_graph_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    moody = Blueprint("low_rank", frozenset({FeatureKind.DENSE}), lambda shape: Moody(shape.writes))
+    monkeypatch.setitem(registry._REGISTRY, "low_rank", moody)
+    compiled = Compiled("in_place")
+    for change in (0, 2):
+        compiled.grow(change)
+    compiled.growth.seed.module.good = False
+    for _ in range(2):
+        compiled.check(mode=True)
+    assert compiled.growth.seed.fault == "it raised ValueError: not today"

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from kaslite.blueprints.shape import FeatureShape, SeedShape
 from kaslite.errors import UsageError
+from kaslite.seeds.fault import delta_or_fault
 from kaslite.seeds.feature import feature_of, with_feature
 from kaslite.seeds.seed import Seed
 from kaslite.seeds.shadow import pass_beside
@@ -31,7 +32,8 @@ class SeedLayer(nn.Module):
 
     A seed is a registered child, seen by ``parameters()`` and ``state_dict()``, only from BLENDING on; ``seeds`` holds
     all of them. So a seed in shadow training is nobody's parameter: clipping the norm of all gradients of the model,
-    for one, cannot let it reach the host.
+    for one, cannot let it reach the host. ``read_sum`` is the sum, in float32, of what blended seeds read in training forward
+    passes: a seed whose ``delta_sum`` is not finite beside a ``read_sum`` that is has made that of itself.
     """
 
     def __init__(self, span: Span, seeds: int, *, causal: bool) -> None:
@@ -41,6 +43,7 @@ class SeedLayer(nn.Module):
         self.seeds = tuple(Seed(span.writes, index) for index in range(seeds))
         self.shape: SeedShape | None = None  # known after the first forward pass
         self.probe: list[tuple[int, Tensor, Tensor]] | None = None  # (samples, health, drift) a pass, while probing
+        self.read_sum = torch.zeros(())
         self._blended: tuple[Seed, ...] = ()
         self._shadowed: tuple[Seed, ...] = ()
         self._read: Tensor | None = None  # what a span read in this very forward pass
@@ -68,6 +71,7 @@ class SeedLayer(nn.Module):
             self._modules.pop(str(seed.index), None)
         for seed in blended:
             self.add_module(str(seed.index), seed.train(self.training))
+            self.read_sum = self.read_sum.to(seed.delta_sum.device)
         self._hook(host, wanted=bool(blended or shadowed))
 
     def start_probe(self, host: dict[str, nn.Module]) -> None:
@@ -86,6 +90,12 @@ class SeedLayer(nn.Module):
         rows = torch.stack([count / samples * torch.stack([health, drift]) for count, health, drift in passes])
         health, drift = rows.sum(0).tolist()
         return health, drift
+
+    def clear_sums(self) -> None:
+        """Start the sums of what was read and added anew."""
+        self.read_sum.zero_()
+        for seed in self.seeds:
+            seed.delta_sum.zero_()
 
     def forget_read(self) -> None:
         """Let go of what was read in a forward pass."""
@@ -109,15 +119,28 @@ class SeedLayer(nn.Module):
     def _write_output(self, _module: nn.Module, _args: Any, output: Any) -> Any:
         before = feature_of(output, self.span.writes)
         read = self._take_read() if self.spans else before
-        after = before
-        for seed in self._blended:
-            after = after + (seed.alpha * seed.delta(read)).to(before.dtype)
-        if self._shadowed and self.training and torch.is_grad_enabled():
+        training = self.training and torch.is_grad_enabled()
+        after = self._blend(read, before, watched=training)
+        if training:
             for seed in self._shadowed:
-                after = pass_beside(after, seed.delta(read.detach()), seed.alignment)
+                delta = delta_or_fault(seed, read.detach(), before)
+                after = after if delta is None else pass_beside(after, delta, seed.alignment)
         if self.probe is not None:
             self.probe.append((len(before), statistics.health(after), statistics.drift(before, after)))
         return None if after is before else with_feature(output, after)
+
+    def _blend(self, read: Tensor, before: Tensor, *, watched: bool) -> Tensor:
+        after = before
+        for seed in self._blended:
+            delta = delta_or_fault(seed, read, before)
+            if delta is None:
+                continue
+            after = after + (seed.alpha * delta).to(before.dtype)
+            if watched:  # summed on the device, and read when somebody asks: nothing here may wait for it
+                seed.delta_sum.add_(delta.detach().sum(dtype=torch.float32))
+        if watched and self._blended:
+            self.read_sum.add_(read.detach().sum(dtype=torch.float32))
+        return after
 
     def _take_read(self) -> Tensor:
         read, self._read = self._read, None
@@ -132,4 +155,5 @@ class SeedLayer(nn.Module):
         for seed in self.seeds:
             if str(seed.index) not in self._modules:
                 seed._apply(fn, recurse)  # noqa: SLF001  what nn.Module does for its children
+        self.read_sum = self.read_sum.to(self.seeds[0].delta_sum.device)
         return self

@@ -45,7 +45,8 @@ class Seed(nn.Module):
     """A place where a module can grow (code name: SentinelSeed).
 
     ``alpha`` is the 0-d buffer that the forward pass reads: a copy of ``blend_factor * ramp``, which are Python floats,
-    so that a hundred small steps do not drift.
+    so that a hundred small steps do not drift. ``delta_sum`` is the sum, in float32, of all that the seed added in training
+    forward passes: infinite or not a number from the first such number on, until ``SeedLayer.clear_sums``.
     """
 
     alpha: Tensor
@@ -59,6 +60,7 @@ class Seed(nn.Module):
         self.germinations = 0  # over the whole run; names the stream that initialises the next module
         self.register_module("module", None)
         self.register_buffer("alpha", torch.zeros(()))
+        self.delta_sum = torch.zeros(())  # no buffer: it stays in float32, and other processes keep their own
         self.clear()
 
     def clear(self) -> None:
@@ -69,6 +71,8 @@ class Seed(nn.Module):
         self.blend_factor = 1.0
         self.ramp = 0.0
         self.alignment = torch.zeros(3)  # see seeds.shadow
+        self.fault: str | None = None  # why it was left out of a forward pass; see seeds.fault
+        self.delta_sum.zero_()
         self.alpha.zero_()
 
     @property
@@ -96,6 +100,7 @@ class Seed(nn.Module):
         self.germinations += 1
         self.module = module
         self.alpha = self.alpha.to(beside.device)
+        self.delta_sum = self.delta_sum.to(beside.device)
         self.blueprint_id = blueprint.name
 
     def move(self, to_state: SeedState, *, epoch: int, reason: str) -> SeedStateChanged:
@@ -133,6 +138,14 @@ class Seed(nn.Module):
         assert self.module is not None, "a seed without a module is in no forward pass"
         return self.module(feature)
 
+    def note_fault(self, reason: str) -> None:
+        """Keep the reason why the seed was left out of a forward pass; the first one stays."""
+        self.fault = self.fault or reason
+
+    def clear_fault(self) -> None:
+        """Forget the fault, and watch for the next one."""
+        self.fault = None
+
     def _load_from_state_dict(self, *args: Any) -> None:
         super()._load_from_state_dict(*args)
         self.ramp = self.alpha.item() / self.blend_factor  # the float is the truth, and the buffer has just changed
@@ -141,6 +154,7 @@ class Seed(nn.Module):
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         # A leaf that collects a gradient cannot be moved in place: start it anew where the seed is now.
         self.alignment = torch.zeros(3, device=self.alpha.device, requires_grad=self.alignment.requires_grad)
+        self.delta_sum = self.delta_sum.to(self.alpha.device)
         return self
 
     def extra_repr(self) -> str:
