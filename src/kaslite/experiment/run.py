@@ -11,10 +11,9 @@ import time
 from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch.nn import functional
 
 import kaslite
 from kaslite.blending import BlendingConfig
@@ -24,10 +23,9 @@ from kaslite.events import Event, RunFinished, RunStarted, finite_or_none
 from kaslite.experiment.run_directory import RunDirectory
 from kaslite.randomness import global_stream
 from kaslite.seeds import SeededModel
-from kaslite.tasks import PROBLEMS
-from kaslite.tasks.hosts.mlp import MLP
+from kaslite.tasks import HOSTS, PROBLEMS
 from kaslite.telemetry import FanOut, JsonlLog, Numbered
-from kaslite.training.evaluation import evaluate_now, evaluate_on
+from kaslite.training.evaluation import cross_entropies, evaluate_now, evaluate_on, mean_cross_entropy
 from kaslite.training.grower import Grower
 from kaslite.training.loop import Phase, Trainer
 
@@ -137,13 +135,13 @@ class _Experiment:
             optimizer,
             grower,
             batches=lambda epoch: train.batches(config.batch_size, config.rng_seed, epoch),
-            loss=functional.cross_entropy,
+            loss=mean_cross_entropy,
             drift_warn=config.drift_warn,
             emit=self._emit,
         )
 
     def _evaluate(self, split: Split) -> Evaluation:
-        return evaluate_on(self.model, split.inputs, split.targets, _cross_entropies)
+        return evaluate_on(self.model, split.inputs, split.targets, cross_entropies)
 
     def _run_started(self, name: str) -> RunStarted:
         return RunStarted(
@@ -201,14 +199,11 @@ def _with_present_device(config: RunConfig) -> RunConfig:
 
 
 def _build_model(config: RunConfig, task: Task, device: torch.device) -> SeededModel:
+    kind = HOSTS[config.host]
     with global_stream(torch.device("cpu"), config.rng_seed, "host"):
-        host = MLP(task.input_dim, config.hidden_dim, config.num_layers, task.num_classes)
+        host = kind.build(task.input_dim, config.hidden_dim, config.num_layers, task.num_classes).to(device)
     example = task.train.inputs[:2].to(device)
-    return SeededModel(host.to(device), config.at, config.seeds_per_layer, example_input=example).to(device)
-
-
-def _cross_entropies(outputs: Any, targets: Any) -> Any:
-    return functional.cross_entropy(outputs, targets, reduction="none")
+    return SeededModel(host, config.at, config.seeds_per_layer, causal=kind.causal, example_input=example).to(device)
 
 
 def _count(model: torch.nn.Module) -> int:
