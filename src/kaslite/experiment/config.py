@@ -1,6 +1,6 @@
 """The settings of a run, frozen and checked where they are read; importing this does not import torch.
 
-Precedence: flag > config file > what suits the problem > default.
+Precedence: flag > config file > what suits the host > what suits the problem > default.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kaslite.errors import StorageError, UsageError, unknown_name
-from kaslite.tasks import HOST_PATTERN, PROBLEMS
+from kaslite.tasks import HOST_PATTERN, HOSTS, PROBLEMS, check_fit, fitting_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+_OF_PROBLEMS = {setting for problem in PROBLEMS.values() for setting in problem.reads}
 
 
 class RunConfig(BaseModel):
@@ -23,14 +25,16 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    # The task
+    # The task; what the problem does not read is null
     problem_type: str = Field("spirals", description=f"What to learn: {', '.join(PROBLEMS)}.")
     input_dim: int = Field(2, ge=2, description="Number of inputs of a generated problem.")
-    n_samples: int = Field(500, ge=1, description="Number of samples to generate.")
-    noise: float = Field(0.1, ge=0, description="Noise level of a generated problem.")
-    rotations: float = Field(4.0, gt=0, description="Turns of each arm of the spirals.")
+    n_samples: int | None = Field(500, ge=1, description="Number of samples: points to generate, or windows of a text.")
+    noise: float | None = Field(0.1, ge=0, description="Noise level of a generated problem.")
+    rotations: float | None = Field(4.0, gt=0, description="Turns of each arm of the spirals.")
+    context: int | None = Field(64, ge=2, description="Characters in a window of a text.")
     train_frac: float = Field(0.7, gt=0, lt=1, description="Fraction that trains; the rest is halved into validation and test.")
     # The host and its training
+    host: str = Field("mlp", description=f"What learns it: {', '.join(HOSTS)}; by default what suits the problem.")
     hidden_dim: int = Field(32, ge=1, description="Width of the host's hidden layers.")
     num_layers: int = Field(3, ge=1, description="Number of the host's hidden layers.")
     lr: float = Field(3e-3, gt=0, description="Learning rate (AdamW).")
@@ -71,25 +75,51 @@ class RunConfig(BaseModel):
 
 
 def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
-    """Merge flags, config file and the problem's own settings into a checked config.
+    """Merge flags, config file and the settings that suit host and problem into a checked config.
+
+    Where only one of host and problem is given, the other is the one that suits it. A setting that is null counts as not given.
 
     Raises:
-        UsageError: with the first setting that is unknown or out of range.
+        UsageError: with the first setting that is unknown, out of range, or not for this problem.
         StorageError: if the file cannot be read.
     """
     given = {**({} if file is None else _read(file)), **flags}
     for name in given:
         if name not in RunConfig.model_fields:
             raise unknown_name("setting", str(name), RunConfig.model_fields)
-    name = given.get("problem_type", RunConfig.model_fields["problem_type"].default)
-    if not isinstance(name, str) or name not in PROBLEMS:
-        raise unknown_name("problem", str(name), PROBLEMS)
-    problem = PROBLEMS[name]
-    fixed = {} if problem.input_dim is None else {"input_dim": problem.input_dim}
-    config = _checked({**problem.defaults, **fixed, **given})
-    if problem.input_dim is not None and config.input_dim != problem.input_dim:
-        raise UsageError(f"input_dim is {config.input_dim}, but {name} has {problem.input_dim} inputs; leave it out.")
-    return config
+    given = {name: value for name, value in given.items() if value is not None}
+    chosen = _chosen(given)
+    host, problem = HOSTS[chosen["host"]], PROBLEMS[chosen["problem_type"]]
+    unread = _unread(given, chosen["problem_type"])
+    config = _checked({**problem.defaults, **host.defaults, **given, **chosen, **unread})
+    inputs = problem.number_of_inputs(config)
+    if "input_dim" in given and config.input_dim != inputs:
+        raise UsageError(f"input_dim is {config.input_dim}, but {config.problem_type} has {inputs} inputs; leave it out.")
+    return config.model_copy(update={"input_dim": inputs})
+
+
+def _chosen(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names of problem and host; one that is missing is the one that suits the other."""
+    host, problem = given.get("host"), given.get("problem_type")
+    if host is not None and (not isinstance(host, str) or host not in HOSTS):
+        raise unknown_name("host", str(host), HOSTS)
+    if problem is None:
+        problem = RunConfig.model_fields["problem_type"].default if host is None else HOSTS[host].problem
+    if not isinstance(problem, str) or problem not in PROBLEMS:
+        raise unknown_name("problem", str(problem), PROBLEMS)
+    host = host or fitting_hosts(problem)[0]
+    check_fit(host, problem)
+    return {"problem_type": problem, "host": host}
+
+
+def _unread(given: Mapping[str, Any], name: str) -> dict[str, None]:
+    """Return null for each setting of another problem, and refuse it if it was given."""
+    reads = PROBLEMS[name].reads
+    for setting in sorted(_OF_PROBLEMS - reads):
+        if setting in given:
+            accepted = ", ".join([*sorted(reads), "train_frac"])
+            raise UsageError(f"{setting} is {given[setting]}, but {name} does not read it; leave it out. It reads {accepted}.")
+    return dict.fromkeys(_OF_PROBLEMS - reads)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -1,21 +1,29 @@
-"""The problems by name, without importing what loads them, so that ``kaslite run --help`` is quick.
+"""Problems and hosts by name, without importing what loads or builds them, so that ``kaslite run --help`` is quick.
 
-Not for: data; each problem's own file loads it.
+Not for: data and networks; each problem's and each host's own file makes them.
 """
 
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from kaslite.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from torch import nn
 
     from kaslite.tasks.task import Task
 
 HOST_PATTERN = "blocks.*"
 """Where seeds sit by default: every host of ours calls its hidden layers so."""
+
+Inputs = Literal["vector", "image", "text"]
+"""What a sample can be read as: features in no order, pixels of a square, tokens in a row."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +32,10 @@ class Problem:
 
     module: str  # its ``load(config) -> Task`` is called with the settings of the run
     summary: str
+    inputs: frozenset[Inputs]  # what its samples can be read as
+    reads: frozenset[str] = frozenset()  # settings of its own, beside train_frac; no other problem's may be given
     defaults: Mapping[str, Any] = field(default_factory=dict)  # settings that suit it; flags and files override them
-    input_dim: int | None = None  # number of inputs where the data fixes it
+    input_dim: int | str = "input_dim"  # number of inputs where the data fixes it, or the setting that says it
 
     def load(self, settings: Any, rng_seed: int) -> Task:
         """Load or generate the data.
@@ -37,14 +47,94 @@ class Problem:
         task: Task = importlib.import_module(self.module).load(settings, rng_seed)
         return task
 
+    def number_of_inputs(self, settings: Any) -> int:
+        """Return the number of inputs of a sample under these settings."""
+        inputs: int = self.input_dim if isinstance(self.input_dim, int) else getattr(settings, self.input_dim)
+        return inputs
+
+
+@dataclass(frozen=True)
+class Host:
+    """A named network to grow on."""
+
+    source: str  # "module:class", called with (input_dim, hidden_dim, num_layers, outputs)
+    summary: str
+    reads: Inputs
+    problem: str  # what it learns where nothing is said
+    causal: bool = False  # whether a token must not learn of later ones
+    defaults: Mapping[str, Any] = field(default_factory=dict)  # settings that suit it; they win over the problem's
+
+    def build(self, input_dim: int, hidden_dim: int, num_layers: int, outputs: int) -> nn.Module:
+        """Build the network; it draws from torch's global generator."""
+        network: nn.Module = pkgutil.resolve_name(self.source)(input_dim, hidden_dim, num_layers, outputs)
+        return network
+
 
 PROBLEMS: dict[str, Problem] = {
-    "spirals": Problem("kaslite.tasks.spirals", "two interleaving spirals, generated"),
+    "spirals": Problem(
+        "kaslite.tasks.spirals",
+        "two interleaving spirals, generated",
+        inputs=frozenset({"vector"}),
+        reads=frozenset({"n_samples", "noise", "rotations"}),
+    ),
     "digits": Problem(
         "kaslite.tasks.digits",
         "1,797 real handwritten digits of 8 x 8 pixels, from scikit-learn",
+        inputs=frozenset({"vector", "image"}),
         # Enough decay that the host does not memorise 1,257 images before anything has grown.
         defaults={"hidden_dim": 24, "lr": 1e-3, "weight_decay": 0.5, "acc_threshold": 0.99},
         input_dim=64,
     ),
+    "topics": Problem(
+        "kaslite.tasks.topics",
+        "the next character in Python's own help texts",
+        inputs=frozenset({"text"}),
+        reads=frozenset({"n_samples", "context"}),
+        defaults={"n_samples": 2000},
+        input_dim="context",
+    ),
 }
+
+HOSTS: dict[str, Host] = {
+    "mlp": Host("kaslite.tasks.hosts.mlp:MLP", "a multi-layer perceptron", reads="vector", problem="spirals"),
+    "cnn": Host(
+        "kaslite.tasks.hosts.cnn:CNN",
+        "a small convolutional network",
+        reads="image",
+        problem="digits",
+        defaults={"hidden_dim": 8, "blueprints": ("conv_enhance", "low_rank")},
+    ),
+    "transformer": Host(
+        "kaslite.tasks.hosts.transformer:Transformer",
+        "a decoder-only transformer",
+        reads="text",
+        problem="topics",
+        causal=True,
+        defaults={"hidden_dim": 32, "blueprints": ("block", "low_rank")},
+    ),
+}
+
+
+def fitting_hosts(problem: str) -> list[str]:
+    """Return the names of the hosts that can read a problem's inputs; the first is what it is learned with by default.
+
+    >>> fitting_hosts("digits")
+    ['mlp', 'cnn']
+    """
+    return [name for name, host in HOSTS.items() if host.reads in PROBLEMS[problem].inputs]
+
+
+def check_fit(host: str, problem: str) -> None:
+    """Refuse a host that cannot read a problem's inputs.
+
+    >>> check_fit("cnn", "spirals")
+    Traceback (most recent call last):
+        ...
+    kaslite.errors.UsageError: host 'cnn' reads image inputs, which spirals has not; spirals takes mlp, and cnn learns digits.
+    """
+    if host not in fitting_hosts(problem):
+        learns = [name for name in PROBLEMS if host in fitting_hosts(name)]
+        raise UsageError(
+            f"host {host!r} reads {HOSTS[host].reads} inputs, which {problem} has not; "
+            f"{problem} takes {', '.join(fitting_hosts(problem))}, and {host} learns {', '.join(learns)}."
+        )

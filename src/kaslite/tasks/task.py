@@ -28,8 +28,8 @@ MAX_DEVIATIONS = 5.0
 class Split:
     """Samples and what to say of them."""
 
-    inputs: Tensor  # (samples, features)
-    targets: Tensor  # (samples,) class indices
+    inputs: Tensor  # (samples, features), or (samples, tokens) of a text
+    targets: Tensor  # (samples,) class indices, or (samples, tokens): the next token after each
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -47,7 +47,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Task:
-    """A classification task."""
+    """A classification task, of samples or of tokens."""
 
     name: str
     train: Split
@@ -69,8 +69,19 @@ class Task:
 
     @property
     def input_dim(self) -> int:
-        """Number of features of a sample."""
+        """Number of features or tokens of a sample."""
         return self.train.inputs.shape[1]
+
+
+def split_sizes(samples: int, train_frac: float) -> tuple[int, int, int]:
+    """Return the sizes of train, validation and test: what does not train is halved.
+
+    >>> split_sizes(500, 0.7)
+    (350, 75, 75)
+    """
+    train = int(train_frac * samples)
+    validation = (samples - train) // 2
+    return train, validation, samples - train - validation
 
 
 def split_task(name: str, inputs: NDArray[np.float64], targets: NDArray[np.int64], *, train_frac: float, rng_seed: int) -> Task:
@@ -87,12 +98,11 @@ def split_task(name: str, inputs: NDArray[np.float64], targets: NDArray[np.int64
     """
     order = torch.randperm(len(targets), generator=generator(rng_seed, "split")).numpy()
     inputs, targets = inputs[order], targets[order]
-    first = int(train_frac * len(targets))
-    second = first + (len(targets) - first) // 2
+    first, middle, _ = split_sizes(len(targets), train_frac)
     if first:
         inputs = (inputs - inputs[:first].mean(0)) / (inputs[:first].std(0) + 1e-8)
     rows = torch.tensor(inputs.clip(-MAX_DEVIATIONS, MAX_DEVIATIONS), dtype=torch.float32)
     labels = torch.tensor(targets, dtype=torch.int64)
-    parts = (slice(0, first), slice(first, second), slice(second, None))
+    parts = (slice(0, first), slice(first, first + middle), slice(first + middle, None))
     train, validation, test = (Split(rows[part], labels[part]) for part in parts)
     return Task(name, train, validation, test, num_classes=int(targets.max(initial=0)) + 1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from kaslite.errors import UsageError
 from kaslite.seeds.modes import looking_at
@@ -26,7 +27,7 @@ class Evaluation:
     """A model on one set of samples, always in the same order."""
 
     losses: Tensor  # (samples,)
-    correct: Tensor | None = None  # (samples,) booleans; None for regression
+    correct: Tensor | None = None  # (samples,) booleans, or fractions of each sample's tokens; None for regression
 
     def __post_init__(self) -> None:
         """Refuse what is not one loss a sample, and one verdict a loss."""
@@ -36,11 +37,8 @@ class Evaluation:
                 f"evaluate() returned losses of {received}; it has to return one loss a sample, as a tensor of shape "
                 "(samples,): what cross_entropy(..., reduction='none') returns."
             )
-        if self.correct is not None and (self.correct.dtype != torch.bool or self.correct.shape != self.losses.shape):
-            raise UsageError(
-                f"Evaluation.correct is {self.correct.dtype} of shape {tuple(self.correct.shape)}; "
-                f"it has to be one boolean for each of the {len(self.losses)} losses."
-            )
+        if self.correct is not None:
+            _check_verdicts(self.correct, self.losses)
 
     @property
     def loss(self) -> float:
@@ -49,8 +47,22 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float | None:
-        """Fraction of correct answers."""
+        """Fraction of correct answers; of tokens, where samples consist of them."""
         return None if self.correct is None else self.correct.sum().item() / len(self.correct)
+
+
+def _check_verdicts(correct: Tensor, losses: Tensor) -> None:
+    if correct.shape != losses.shape:
+        wrong = f"has shape {tuple(correct.shape)}"
+    elif correct.dtype != torch.bool and not correct.is_floating_point():
+        wrong = f"is {correct.dtype}"
+    elif not ((correct >= 0) & (correct <= 1)).all():
+        wrong = f"lies between {correct.min().item():g} and {correct.max().item():g}"
+    else:
+        return
+    raise UsageError(
+        f"Evaluation.correct {wrong}; it has to be one boolean, or one fraction in [0, 1], for each of the {len(losses)} losses."
+    )
 
 
 Evaluate = Callable[[], Evaluation | Tensor]
@@ -80,13 +92,34 @@ def evaluate_on(
     Args:
         model: maps inputs to outputs.
         inputs: (samples, ...).
-        targets: (samples,) class indices, or (samples, ...) numbers.
+        targets: (samples,) class indices, (samples, tokens) of a text, or (samples, ...) numbers.
         losses: maps outputs and targets to one loss a sample.
         batch_size: samples a forward pass.
     """
     outputs = torch.cat([model(chunk) for chunk in inputs.split(batch_size)])
     correct = None if targets.is_floating_point() else outputs.argmax(-1) == targets
+    if correct is not None and correct.ndim > 1:
+        correct = correct.flatten(1).float().mean(1)
     return Evaluation(losses(outputs, targets), correct)
+
+
+def mean_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean loss of a batch, over all samples and their tokens: what training lowers.
+
+    Args:
+        outputs: logits, (samples, classes) or (samples, tokens, classes).
+        targets: class indices, (samples,) or (samples, tokens).
+    """
+    return functional.cross_entropy(outputs.flatten(0, -2), targets.flatten())
+
+
+def cross_entropies(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return one loss a sample, the mean over its tokens: what samples are compared by. Arguments as above.
+
+    Tokens of one text depend on one another; an interval over them would be far too narrow.
+    """
+    losses = functional.cross_entropy(outputs.flatten(0, -2), targets.flatten(), reduction="none")
+    return losses if targets.ndim == 1 else losses.view_as(targets).mean(1)
 
 
 def removal_cost(seed: Seed, evaluate: Callable[[], Evaluation], with_seed: Evaluation) -> Interval:
