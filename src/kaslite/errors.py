@@ -37,6 +37,10 @@ class StorageError(KasliteError):
     """A folder or file of a run cannot be written or read."""
 
 
+class NewerFormatError(StorageError):
+    """A file is well, and was written by a newer kaslite than this one."""
+
+
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
     """Build the error for a name that nobody registered, with the nearest known one.
 
