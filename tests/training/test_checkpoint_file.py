@@ -182,7 +182,7 @@ def test_a_file_of_another_kind_is_refused(path, content):
 def test_a_file_that_is_not_there_is_named(path, tmp_path):
     with pytest.raises(StorageError, match=r"cannot read the checkpoint .*a\.safetensors: No such file"):
         read_tree(path)
-    with pytest.raises(StorageError, match="cannot read the checkpoint .*: Is a directory"):
+    with pytest.raises(StorageError, match=r"cannot read the checkpoint .*: Is a directory"):
         read_tree(tmp_path)
 
 

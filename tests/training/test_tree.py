@@ -1,7 +1,8 @@
 import enum
 import json
 import math
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -10,7 +11,10 @@ from kaslite.errors import UsageError
 from kaslite.lifecycle import SeedState
 from kaslite.training.tree import decode, encode
 
-Pair = namedtuple("Pair", ["left", "right"])
+
+class Pair(NamedTuple):
+    left: int
+    right: int
 
 
 def through_json(tree):
