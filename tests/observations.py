@@ -2,6 +2,7 @@
 
 from kaslite.controllers import Observation, SeedObservation
 from kaslite.lifecycle import SeedState
+from kaslite.signals.evidence import Evidence
 from kaslite.signals.interval import Interval
 
 MISSED = Interval(0.02, 0.01, 0.03)
@@ -20,7 +21,17 @@ def seed(state=SeedState.DORMANT, layer="a", index=0, **facts):
         "removal_cost": None,
         "baseline_loss": None,
     }
-    return SeedObservation(layer=layer, seed=index, state=state, **usual | facts)
+    cost = facts.get("removal_cost")
+    return SeedObservation(
+        layer=layer,
+        seed=index,
+        state=state,
+        twin_gain=None,
+        evidence=None if cost is None else Evidence("removal", cost),
+        grad_norm=None,
+        grad_ratio=None,
+        **usual | facts,
+    )
 
 
 def observe(*seeds, val_loss=1.0, val_accuracy=0.5, health=None, blueprints=("mlp", "low_rank")):

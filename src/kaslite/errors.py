@@ -39,6 +39,8 @@ class StorageError(KasliteError):
 
 class DivergedError(KasliteError):
     """Training came apart again and again, and going back did not help."""
+
+
 class NewerFormatError(StorageError):
     """A file is well, and was written by a newer kaslite than this one."""
 

@@ -5,8 +5,10 @@ import pytest
 from kaslite.errors import RefusedError
 from kaslite.lifecycle import SeedState
 from kaslite.seeds import Seed
+from kaslite.signals.evidence import Evidence
 from kaslite.signals.interval import Interval
-from kaslite.training.gates import PROBATION_EPOCHS, check_may_advance, check_may_fossilize
+from kaslite.training.gates import check_may_advance
+from kaslite.training.gates import check_may_fossilize as check_may_fossilize_after
 from tests.growing import PATH
 
 MISSED = Interval(mean=0.2, lower=0.1, upper=0.3)
@@ -16,13 +18,21 @@ HARMFUL = Interval(mean=-0.2, lower=-0.3, upper=-0.1)
 UNKNOWN = Interval(mean=float("nan"), lower=float("-inf"), upper=float("inf"))
 
 
+PROBATION_EPOCHS = 3
+
+
+def check_may_fossilize(seed: Seed, val_loss: float | None) -> None:
+    check_may_fossilize_after(seed, val_loss, PROBATION_EPOCHS)
+
+
 def seed_in(
     state: SeedState, cost: Interval | None = MISSED, held: int = PROBATION_EPOCHS, baseline: float | None = 1.0
 ) -> Seed:
     seed = Seed("stem", 0)
     for step in PATH[: PATH.index(state) + 1]:
         seed.move(step, epoch=0, reason="on the way")
-    seed.record.removal_cost, seed.record.held_epochs, seed.record.baseline_loss = cost, held, baseline
+    seed.record.evidence = None if cost is None else Evidence("removal", cost)
+    seed.record.held_epochs, seed.record.baseline_loss = held, baseline
     return seed
 
 
@@ -55,8 +65,7 @@ def test_a_seed_that_is_not_surely_missed_may_neither_advance_nor_be_fossilized(
         check_may_fossilize(seed_in(SeedState.PROBATIONARY, cost), val_loss=0.5)
 
 
-def test_evidence_has_to_hold_for_three_epochs() -> None:
-    assert PROBATION_EPOCHS == 3
+def test_evidence_has_to_hold_for_the_epochs_of_probation() -> None:
     with pytest.raises(RefusedError, match="held for 2 epochs in a row; 3 are needed"):
         check_may_fossilize(seed_in(SeedState.PROBATIONARY, held=2), val_loss=0.5)
 

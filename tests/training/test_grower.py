@@ -8,7 +8,7 @@ import torch
 import kaslite
 from kaslite import Advance, Cull, Fossilize, Germinate, Grower, Plateau, SeededModel, SeedState, Wait
 from kaslite.errors import RefusedError, UsageError
-from kaslite.training.grower import EMBARGO_EPOCHS
+from kaslite.training.durations import Durations
 from tests.growing import PATH, Growth
 from tests.hosts import build, hooks, samples
 
@@ -192,7 +192,7 @@ def test_a_place_is_closed_for_five_epochs_after_a_cull() -> None:
     while growth.seed.state is not SeedState.DORMANT:
         growth.epoch()
         states.append(growth.seed.state)
-    assert EMBARGO_EPOCHS == 5
+    assert Durations().embargo_epochs == 5
     assert states == [SeedState.EMBARGOED] * 5 + [SeedState.RESETTING, SeedState.DORMANT]
 
 
