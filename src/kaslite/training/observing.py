@@ -84,7 +84,7 @@ class Observer:
             health={name: self._readings[name][0] if name in self._readings else None for name in layers},
             drift={name: self._readings[name][1] if name in self._readings else None for name in layers},
             blueprints={
-                name: tuple(b.name for b in blueprints if layer.shape is not None and b.refusal(layer.shape) is None)
+                name: tuple(b.name for b in blueprints if all(_fits(b, seed) for seed in layer.seeds))
                 for name, layer in layers.items()
             },
             seeds=tuple(_observed(seed, epoch) for seed in self._model.seeds),
@@ -108,6 +108,10 @@ class Observer:
             record.twin_gain = twin.gain(evaluation)
             record.evidence = Evidence("twin", record.twin_gain)
         record.held_epochs = record.held_epochs + 1 if record.evidence.proves else 0
+
+
+def _fits(blueprint: Blueprint, seed: Seed) -> bool:
+    return seed.shape is not None and blueprint.refusal(seed.shape) is None
 
 
 def _number(value: float | torch.Tensor | None) -> float | None:

@@ -124,7 +124,7 @@ class Transitions:
 
     def trainers_state(self) -> list[dict[str, Any]]:
         """Return the state of every shadow trainer."""
-        return [{"place": list(place), "state": trainer.state_dict()} for place, trainer in self.trainers.items()]
+        return [{"place": list(place), "state": trainer.state_dict() if hasattr(trainer, "state_dict") else {}} for place, trainer in self.trainers.items()]
 
     def load_trainers(self, states: list[dict[str, Any]]) -> None:
         """Make trainers anew for the seeds in training, as they were."""
@@ -132,12 +132,12 @@ class Transitions:
         for entry in states:
             layer, index = entry["place"]
             trainer = self.trainer_of(self._model.seed_at(layer, index))
-            trainer.load_state_dict(entry["state"])
+            trainer.load_state_dict(entry["state"]) if hasattr(trainer, "state_dict") else None
             self.trainers[layer, index] = trainer
 
     def trainer_of(self, seed: Seed) -> ShadowTrainer:
         """Return a new trainer for a seed in TRAINING."""
-        return ShadowTrainer(seed, self._shadow_lr, objective=self._shadow_objective, rng_seed=self._rng_seed)
+        return ShadowTrainer(seed, self._shadow_lr)
 
     def _germinate(self, seed: Seed, decision: Germinate) -> list[Event]:
         blueprint = catalogue.get(decision.blueprint)
