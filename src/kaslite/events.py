@@ -24,7 +24,7 @@ SCHEMA_VERSION = 1
 @dataclass(frozen=True, kw_only=True)
 class _Fact:
     epoch: int  # the epoch in which it happened, from 1; 0 before the first
-    sequence: int = 0  # its place in the log, from 1; 0 until a log numbers it
+    sequence: int = 0  # its place in the run, from 1; 0 until it is numbered
     timestamp: float = field(default_factory=time.time)  # seconds since 1970
 
 
@@ -72,6 +72,10 @@ class SeedReading:
     health: float | None  # variance of its layer's feature over the validation samples
     training_progress: float | None  # cosine between its delta and the descent direction, in [0, 1]
     removal_cost: float | None  # mean rise of the validation loss when it is switched off
+    scale_drift: float | None = None  # log of the ratio of the norms of its layer's feature with and without the seeds
+    grad_norm: float | None = None  # of the seed's own gradients
+    grad_ratio: float | None = None  # norm of the seed's gradients : norm of the host's
+    twin_gain: float | None = None  # what it adds to a twin of the network without it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +126,12 @@ class SeedStateChanged(_SeedFact):
 
 @dataclass(frozen=True, kw_only=True)
 class DriftWarned(_SeedFact):
-    """A seed turned its layer's feature further than ``drift_warn``."""
+    """A seed changed its layer's feature further than a threshold: turned it (cosine), or stretched or shrank it (scale)."""
 
     type: Literal["drift_warned"] = "drift_warned"
     drift: float
     threshold: float
+    measure: Literal["cosine", "scale"] = "cosine"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +155,39 @@ class SeedCulled(_SeedFact):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SeedRestored:
+    """One seed as a rollback left it."""
+
+    layer: str
+    seed: int
+    state: str
+    blueprint_id: str | None
+    alpha: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GovernorRolledBack(_Fact):
+    """Training went wrong, and the model was set back to what it was at the end of an earlier epoch."""
+
+    type: Literal["governor_rolled_back"] = "governor_rolled_back"
+    reason: str
+    to_epoch: int
+    seeds: tuple[SeedRestored, ...]  # every seed of the model, as it is now; what is culled after this has events of its own
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResumed(_Fact):
+    """A run that had been cut off went on from the end of ``epoch``; events after that, in the log before this one, are void.
+
+    It bears the ``sequence`` of the last valid event and takes no number of its own, so that all later events have the
+    numbers that they would have had without the interruption.
+    """
+
+    type: Literal["run_resumed"] = "run_resumed"
+    last_sequence: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunFinished(_Fact):
     """Last line of the log of a run that was not killed."""
 
@@ -169,6 +207,8 @@ Event = (
     | DriftWarned
     | SeedFossilized
     | SeedCulled
+    | GovernorRolledBack
+    | RunResumed
     | RunFinished
 )
 

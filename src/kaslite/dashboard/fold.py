@@ -13,8 +13,10 @@ from kaslite.events import (
     DecisionMade,
     EpochCompleted,
     Event,
+    GovernorRolledBack,
     PhaseStarted,
     RunFinished,
+    RunResumed,
     RunStarted,
     SeedGerminated,
     SeedStateChanged,
@@ -40,6 +42,10 @@ class SeedView:
     training_progress: float | None = None
     removal_cost: float | None = None
     drift: float | None = None
+    scale_drift: float | None = None
+    grad_norm: float | None = None
+    grad_ratio: float | None = None
+    twin_gain: float | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class PhaseView:
     name: str
     epochs: int  # planned
     done: int  # epochs
-    started_s: float  # seconds since 1970
+    started_s: float  # seconds since 1970; later by the time that the run was cut off
     last_s: float  # likewise, of the last epoch
 
 
@@ -95,6 +101,18 @@ def fold(view: RunView, event: Event) -> RunView:
             return replace(_with_seed(view, event, blueprint_id=event.blueprint_id), banner=line)
         case SeedStateChanged():
             return _fold_move(view, event)
+        case _:
+            return _fold_turn(view, event)
+
+
+def _fold_turn(view: RunView, event: Event) -> RunView:
+    """Take in what changes the course of the run as a whole."""
+    match event:
+        case GovernorRolledBack():
+            restored = {(seed.layer, seed.seed): SeedView(seed.state, seed.blueprint_id, seed.alpha) for seed in event.seeds}
+            return replace(view, seeds={**view.seeds, **restored})
+        case RunResumed():
+            return _fold_resumption(view, event)
         case RunFinished():
             return replace(view, status=event.status, metrics=event.metrics)
         case _:
@@ -111,6 +129,16 @@ def _fold_epoch(view: RunView, event: EpochCompleted) -> RunView:
     return view
 
 
+def _fold_resumption(view: RunView, event: RunResumed) -> RunView:
+    """The run goes on; the time in which it did not is no part of its phase."""
+    view = replace(view, status="running", metrics=None)
+    if not view.phases:
+        return view
+    *earlier, phase = view.phases
+    started_s = phase.started_s + event.timestamp - phase.last_s
+    return replace(view, phases=(*earlier, replace(phase, started_s=started_s, last_s=event.timestamp)))
+
+
 def _with_reading(view: RunView, reading: SeedReading) -> RunView:
     return _with_seed(
         view,
@@ -121,6 +149,10 @@ def _with_reading(view: RunView, reading: SeedReading) -> RunView:
         training_progress=reading.training_progress,
         removal_cost=reading.removal_cost,
         drift=reading.drift,
+        scale_drift=reading.scale_drift,
+        grad_norm=reading.grad_norm,
+        grad_ratio=reading.grad_ratio,
+        twin_gain=reading.twin_gain,
     )
 
 

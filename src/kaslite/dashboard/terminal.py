@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from functools import reduce
 from typing import TYPE_CHECKING, final
 
 from rich.console import Group, RenderableType
@@ -18,6 +19,8 @@ from kaslite.dashboard.words import PHASE_TITLES, number, plain
 from kaslite.events import RunFinished
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console, ConsoleOptions, RenderResult
 
     from kaslite.dashboard.fold import PhaseView, SeedView
@@ -37,7 +40,8 @@ STATE_STYLES = {
 }
 
 SIDE_BY_SIDE = 115  # columns of a terminal from which the two tables stand beside one another
-ALL_COLUMNS = 90  # from which the seed table has all its columns
+NUMBERS = ("α", "Progress", "Removal cost", "Drift", "Scale drift", "Grad norm", "Grad ratio", "Twin gain")
+NUMBERS_FROM = ((175, 8), (90, 4), (0, 1))  # how many of them the seed table has, from which width on
 MOST_SEEDS = 12  # rows of the seed table; dormant seeds give way first
 SHORTEST_PAUSE_S = 0.1
 SHARE_OF_TIME = 0.02  # drawing may take this part of a run's time
@@ -51,6 +55,10 @@ class TerminalView:
         self._view = RunView()
         self._live = Live(console=console, auto_refresh=False)
         self._next_draw = 0.0
+
+    def recall(self, history: Sequence[Event]) -> None:
+        """Take in what happened before this view was there, without drawing."""
+        self._view = reduce(fold, history, self._view)
 
     def write(self, event: Event) -> None:
         """Take the event in, and draw if it is time to."""
@@ -83,7 +91,8 @@ class _Frame:
         self._view = view
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        view, seeds = self._view, _seeds(self._view, wide=options.max_width >= ALL_COLUMNS)
+        numbers = next(numbers for width, numbers in NUMBERS_FROM if options.max_width >= width)
+        view, seeds = self._view, _seeds(self._view, numbers)
         yield _progress(view)
         if view.banner is not None:
             yield Panel(Text(view.banner, style="bold"), border_style="green")
@@ -131,16 +140,16 @@ def _metrics(view: RunView) -> RenderableType:
     return table
 
 
-def _seeds(view: RunView, *, wide: bool) -> RenderableType:
+def _seeds(view: RunView, numbers: int) -> RenderableType:
     table = Table(title="Seed States")
     for name in ("Seed", "State", "Blueprint"):
         table.add_column(name, no_wrap=True)
-    for name in ("α", "Progress", "Removal cost", "Drift")[: 4 if wide else 1]:
+    for name in NUMBERS[:numbers]:
         table.add_column(name, justify="right", no_wrap=True)
     places = sorted(view.seeds, key=lambda place: view.seeds[place].state == "dormant")[:MOST_SEEDS]
     for layer, index in (place for place in view.seeds if place in places):
         cells = _seed_cells(view.seeds[layer, index])
-        table.add_row(Text(plain(f"{layer}:{index}")), *cells[: 6 if wide else 3])
+        table.add_row(Text(plain(f"{layer}:{index}")), *cells[: 2 + numbers])
     if len(view.seeds) > MOST_SEEDS:
         table.caption = f"and {len(view.seeds) - MOST_SEEDS} more"
     return table
@@ -152,9 +161,17 @@ def _seed_cells(seed: SeedView) -> list[Text]:
         Text(plain(seed.blueprint_id or "-")),
         Text(f"{seed.alpha:.2f}"),
         Text(number(seed.training_progress, 3)),
-        Text("-" if seed.removal_cost is None else f"{seed.removal_cost:+.4f}"),
+        Text(_signed(seed.removal_cost)),
         Text(number(seed.drift, 3)),
+        Text(_signed(seed.scale_drift)),
+        Text(number(seed.grad_norm)),
+        Text(number(seed.grad_ratio, 3)),
+        Text(_signed(seed.twin_gain)),
     ]
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.4f}"
 
 
 def _log(view: RunView) -> RenderableType:

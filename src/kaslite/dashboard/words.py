@@ -10,8 +10,10 @@ from kaslite.events import (
     DriftWarned,
     EpochCompleted,
     Event,
+    GovernorRolledBack,
     PhaseStarted,
     RunFinished,
+    RunResumed,
     RunStarted,
     SeedCulled,
     SeedFossilized,
@@ -59,7 +61,12 @@ def _describe(event: Event) -> str | None:
         case DecisionMade():
             return _decision(event)
         case DriftWarned():
-            return f"{_place(event)} drifts: {event.drift:.3f} > {event.threshold:g}"
+            how = " in scale" if event.measure == "scale" else ""
+            return f"{_place(event)} drifts{how}: {event.drift:.3f} > {event.threshold:g}"
+        case GovernorRolledBack():
+            return f"rolled back to epoch {event.to_epoch}: {event.reason}"
+        case RunResumed():
+            return f"resumed after epoch {event.epoch}"
         case RunFinished():
             return f"run {event.status}" + (f": {event.error}" if event.error else "")
         case _:
