@@ -13,13 +13,16 @@ from kaslite.events import (
     DriftWarned,
     EpochCompleted,
     Event,
+    GovernorRolledBack,
     PhaseStarted,
     RunFinished,
+    RunResumed,
     RunStarted,
     SeedCulled,
     SeedFossilized,
     SeedGerminated,
     SeedReading,
+    SeedRestored,
     SeedStateChanged,
     from_line,
     to_line,
@@ -36,6 +39,10 @@ READING = SeedReading(
     health=None,
     training_progress=0.7,
     removal_cost=-1e-17,
+    scale_drift=-0.3,
+    grad_norm=12.5,
+    grad_ratio=0.25,
+    twin_gain=None,
 )
 EPOCH = EpochCompleted(
     epoch=3,
@@ -64,9 +71,16 @@ EVENTS = [
     DecisionMade(epoch=4, decision="wait", reason='ends "here"\nand there, ü'),
     SeedGerminated(**PLACE, params=40),
     SeedStateChanged(**PLACE, from_state="dormant", to_state="germinated", reason="by hand"),
-    DriftWarned(**PLACE, drift=0.2, threshold=0.12),
+    DriftWarned(**PLACE, drift=0.2, threshold=0.12, measure="scale"),
     SeedFossilized(**PLACE, improvement=1.5, params_added=40, removal_cost=0.02),
     SeedCulled(**PLACE | {"blueprint_id": None}, reason="by hand", improvement=None),
+    GovernorRolledBack(
+        epoch=5,
+        reason="the loss is not finite",
+        to_epoch=4,
+        seeds=(SeedRestored(layer="blocks.0", seed=1, state="blending", blueprint_id="mlp", alpha=0.5),),
+    ),
+    RunResumed(epoch=4, last_sequence=17),
     RunFinished(epoch=120, status="completed", metrics={"val_loss": 0.6, "epochs": 120, "test_r2": None}),
 ]
 
@@ -121,6 +135,17 @@ def test_a_number_that_is_not_finite_is_null_and_read_back_as_unmeasured(value):
 def test_a_number_that_is_not_finite_inside_a_config_is_null():
     event = dataclasses.replace(EVENTS[0], config={"outer": {"inner": [1.0, math.nan]}})
     assert parse_strictly(to_line(event))["config"] == {"outer": {"inner": [1.0, None]}}
+
+
+def test_a_log_from_before_some_measurements_were_made_still_reads():
+    line = json.loads(to_line(EPOCH))
+    for name in ("scale_drift", "grad_norm", "grad_ratio", "twin_gain"):
+        del line["seeds"][0][name]
+    (reading,) = from_line(json.dumps(line)).seeds
+    assert (reading.scale_drift, reading.grad_norm, reading.grad_ratio, reading.twin_gain) == (None,) * 4
+    warning = json.loads(to_line(DriftWarned(**PLACE, drift=0.2, threshold=0.12)))
+    del warning["measure"]
+    assert from_line(json.dumps(warning)).measure == "cosine"
 
 
 @pytest.mark.parametrize("line", ["", "{}", "[]", "nonsense", '{"type": "nonsense"}', '{"type": "phase_started", "epoch": 1}'])

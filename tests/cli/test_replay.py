@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from kaslite.cli.main import call
+from kaslite.events import DecisionMade, RunResumed, to_line
 
 
 @pytest.fixture
@@ -46,6 +47,21 @@ def test_in_a_terminal_the_dashboard_is_drawn(run_dir):
                 break
     os.close(master)
     assert "Seeds Active" in drawn.decode()
+
+
+def test_a_resumed_run_is_shown_as_it_effectively_went(run_dir, capsys):
+    log = run_dir / "events.jsonl"
+    whole = log.read_text().splitlines(keepends=True)
+    (cut,) = [number for number, line in enumerate(whole, start=1) if '"epoch_completed"' in line and '"epoch":1,' in line]
+    void = DecisionMade(epoch=2, sequence=cut + 1, decision="cull", layer="l", seed=0, reason="void")
+    resumed = RunResumed(epoch=1, sequence=cut, last_sequence=cut)
+    log.write_text("".join([*whole[:cut], to_line(void) + "\n", to_line(resumed) + "\n", *whole[cut:]]))
+    call(["replay", str(run_dir), "-v"])
+    out = capsys.readouterr().out
+    assert "void" not in out
+    assert out.index("epoch 1:") < out.index("resumed after epoch 1") < out.index("epoch 2:")
+    call(["replay", str(run_dir), "--json"])
+    assert json.loads(capsys.readouterr().out)["status"] == "completed"
 
 
 def test_a_damaged_log_is_named(run_dir, capsys):

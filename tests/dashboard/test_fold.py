@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import reduce
 
 import pytest
@@ -6,12 +7,15 @@ from kaslite.dashboard.fold import LOG_LINES, RunView, SeedView, fold
 from kaslite.events import (
     DecisionMade,
     EpochCompleted,
+    GovernorRolledBack,
     PhaseStarted,
     RunFinished,
+    RunResumed,
     RunStarted,
     SeedCulled,
     SeedGerminated,
     SeedReading,
+    SeedRestored,
     SeedStateChanged,
 )
 
@@ -111,3 +115,44 @@ def test_the_end_of_the_run_is_seen():
 def test_epochs_of_a_log_without_phases_are_counted_too():
     view = view_of(START, epoch(1), epoch(2))
     assert (view.epoch, view.phases) == (2, ())
+
+
+def test_all_that_was_measured_of_a_seed_is_shown():
+    measured = replace(reading(0.5), scale_drift=-0.1, grad_norm=2.0, grad_ratio=0.3, twin_gain=0.01)
+    seed = view_of(START, epoch(1, measured)).seeds["blocks.0", 0]
+    assert (seed.scale_drift, seed.grad_norm, seed.grad_ratio, seed.twin_gain) == (-0.1, 2.0, 0.3, 0.01)
+
+
+def test_a_rollback_shows_every_seed_as_it_is_after_it():
+    back = GovernorRolledBack(
+        epoch=2,
+        reason="the loss is not finite",
+        to_epoch=1,
+        seeds=(
+            SeedRestored(**AT, state="blending", alpha=0.5),
+            SeedRestored(layer="blocks.1", seed=0, state="dormant", blueprint_id=None, alpha=0.0),
+        ),
+    )
+    grown = SeedGerminated(epoch=2, layer="blocks.1", seed=0, blueprint_id="low_rank", params=5)
+    view = view_of(START, epoch(1), epoch(2, reading(1.0)), grown, back)
+    assert view.seeds == {("blocks.0", 0): SeedView("blending", "mlp", 0.5), ("blocks.1", 0): SeedView()}
+    assert view.log[-1] == "rolled back to epoch 1: the loss is not finite"
+
+
+def test_a_resumed_run_is_running_again():
+    over = RunFinished(epoch=1, status="interrupted", metrics=None)
+    view = view_of(START, epoch(1), over, RunResumed(epoch=1, last_sequence=2))
+    assert view.status == "running"
+    assert view.log[-1] == "resumed after epoch 1"
+
+
+def test_the_time_in_which_a_run_was_cut_off_is_no_part_of_its_phase():
+    view = view_of(
+        START,
+        PhaseStarted(epoch=0, timestamp=10.0, phase="phase_1", epochs=5),
+        epoch(1, at=12.0),
+        RunResumed(epoch=1, timestamp=900.0, last_sequence=3),
+        epoch(2, at=901.0),
+    )
+    (phase,) = view.phases
+    assert (phase.done, phase.last_s - phase.started_s) == (2, 3.0)

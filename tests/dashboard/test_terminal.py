@@ -1,5 +1,6 @@
 import io
 import re
+from dataclasses import replace
 from functools import reduce
 
 import pytest
@@ -7,7 +8,7 @@ from rich.console import Console
 
 from kaslite.dashboard.fold import RunView, fold
 from kaslite.dashboard.terminal import MOST_SEEDS, SHORTEST_PAUSE_S, TerminalView, render
-from kaslite.events import PhaseStarted, RunFinished, SeedGerminated, SeedStateChanged
+from kaslite.events import PhaseStarted, RunFinished, RunResumed, SeedGerminated, SeedStateChanged
 from tests.dashboard.test_fold import AT, START, epoch, reading
 
 EVENTS = [
@@ -100,7 +101,25 @@ def test_drawing_takes_a_small_part_of_the_time(monkeypatch):
     view.close()
 
 
-@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_a_view_that_comes_later_recalls_what_happened_without_drawing_it():
+    console = Console(file=io.StringIO(), width=120, force_terminal=True)
+    view = TerminalView(console)
+    view.recall(EVENTS)
+    assert console.file.getvalue() == ""
+    view.write(RunResumed(epoch=2, last_sequence=5))
+    view.close()
+    frame = re.sub(r"\x1b\[[0-9;]*m", "", console.file.getvalue())
+    assert re.search(r"│ Seeds Active +│ +1/2 │", frame)
+    assert "resumed after epoch 2" in frame
+
+
+def test_a_wide_terminal_shows_all_that_was_measured():
+    measured = replace(reading(0.5), scale_drift=-0.1, grad_norm=2.0, grad_ratio=0.3, twin_gain=0.01)
+    frame = text(fold(reduce(fold, EVENTS, RunView()), epoch(3, measured)), width=180)
+    assert re.search(r"│ +-0\.1000 │ +2\.0000 │ +0\.300 │ +\+0\.0100 │", frame)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 175])
 def test_seeds_can_be_told_apart_at_any_width(width):
     frame = text(reduce(fold, EVENTS, RunView()), width)
     assert re.search(r"│ blocks\.0:0 │ shadowing │ mlp +│ 1\.00 │", frame)

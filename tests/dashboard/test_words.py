@@ -5,8 +5,10 @@ from kaslite.events import (
     DecisionMade,
     DriftWarned,
     EpochCompleted,
+    GovernorRolledBack,
     PhaseStarted,
     RunFinished,
+    RunResumed,
     RunStarted,
     SeedCulled,
     SeedFossilized,
@@ -47,6 +49,12 @@ AT = {"epoch": 3, "layer": "blocks.0", "seed": 1, "blueprint_id": "mlp"}
             "blocks.0:1 training -> blending: ready",
         ),
         (DriftWarned(**AT, drift=0.2, threshold=0.12), "blocks.0:1 drifts: 0.200 > 0.12"),
+        (DriftWarned(**AT, drift=0.7, threshold=0.5, measure="scale"), "blocks.0:1 drifts in scale: 0.700 > 0.5"),
+        (
+            GovernorRolledBack(epoch=5, reason="the loss is not finite", to_epoch=3, seeds=()),
+            "rolled back to epoch 3: the loss is not finite",
+        ),
+        (RunResumed(epoch=3, last_sequence=40), "resumed after epoch 3"),
         (
             SeedFossilized(**AT, improvement=1.0, params_added=10, removal_cost=0.5),
             "blocks.0:1 fossilized: 10 parameters stay, removing it would cost +0.5000",

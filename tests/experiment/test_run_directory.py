@@ -38,6 +38,50 @@ def test_the_resolved_config_is_written_and_can_be_read_back(tmp_path):
     assert yaml.safe_load((directory.path / "config.yaml").read_text())["weight_decay"] == config.weight_decay
 
 
+def test_the_config_of_a_run_is_read_back_as_it_was(tmp_path):
+    config = resolve({"problem_type": "digits", "rng_seed": 5, "lr": 1e-5})
+    assert RunDirectory.create(tmp_path, config).read_config() == config
+
+
+@pytest.mark.parametrize("content", ["lr: -1", "hiden_dim: 3", "- lr", "lr: [", "problem_type: nope"])
+def test_a_config_that_does_not_do_is_named_with_its_run(tmp_path, content):
+    directory = RunDirectory.create(tmp_path, RunConfig())
+    directory.config.write_text(content)
+    with pytest.raises(UsageError, match=directory.path.name):
+        directory.read_config()
+
+
+def test_a_config_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(StorageError, match=r"config\.yaml: No such file"):
+        RunDirectory(tmp_path).read_config()
+
+
+def test_the_result_of_a_run_is_read_back_once_it_is_there(tmp_path):
+    directory = RunDirectory.create(tmp_path, RunConfig())
+    assert directory.read_metrics() is None
+    directory.write_metrics({"epochs": 3, "val_loss": 0.1, "test_accuracy": None})
+    assert directory.read_metrics() == {"epochs": 3, "val_loss": 0.1, "test_accuracy": None}
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": ', b"[]", b"\xff"])
+def test_a_damaged_result_is_named(tmp_path, content):
+    directory = RunDirectory(tmp_path)
+    directory.metrics.write_bytes(content)
+    with pytest.raises(StorageError, match=r"metrics\.json is damaged"):
+        directory.read_metrics()
+
+
+def test_a_result_that_cannot_be_read_is_named(tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.metrics.mkdir()
+    with pytest.raises(StorageError, match=r"metrics\.json: Is a directory"):
+        directory.read_metrics()
+
+
+def test_checkpoints_have_a_folder_of_their_own_in_the_run(tmp_path):
+    assert RunDirectory(tmp_path).checkpoints == tmp_path / "checkpoints"
+
+
 def test_a_results_folder_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path):
     in_the_way = tmp_path / "file"
     in_the_way.write_text("")

@@ -1,5 +1,5 @@
-from kaslite.events import PhaseStarted
-from kaslite.telemetry import FanOut, Numbered
+from kaslite.events import PhaseStarted, RunResumed
+from kaslite.telemetry import FanOut, Numbered, recall
 
 
 class Diary:
@@ -26,6 +26,27 @@ def test_events_are_numbered_from_one_in_their_order():
     for epoch in (5, 4, 4):
         sink.write(event(epoch))
     assert [(written.sequence, written.epoch) for _, written in book] == [(1, 5), (2, 4), (3, 4)]
+
+
+def test_numbering_goes_on_where_a_run_was_cut_off_as_if_it_had_not_been():
+    book = []
+    sink = Numbered(Diary("a", book), start=7)
+    for written in (RunResumed(epoch=2, last_sequence=7), event(3), event(4)):
+        sink.write(written)
+    assert [written.sequence for _, written in book] == [7, 8, 9]
+
+
+class Historian(Diary):
+    """A diary that begins with the past."""
+
+    def recall(self, history):
+        self.book.append((self.name, list(history)))
+
+
+def test_the_past_is_told_to_those_that_want_to_know_it():
+    book = []
+    recall([Diary("a", book), Historian("b", book)], [event(1), event(2)])
+    assert book == [("b", [event(1), event(2)])]
 
 
 def test_numbering_leaves_the_event_itself_as_it_was():

@@ -101,10 +101,15 @@ def fold(view: RunView, event: Event) -> RunView:
             return replace(_with_seed(view, event, blueprint_id=event.blueprint_id), banner=line)
         case SeedStateChanged():
             return _fold_move(view, event)
+        case _:
+            return _fold_turn(view, event)
+
+
+def _fold_turn(view: RunView, event: Event) -> RunView:
+    """Take in what changes the course of the run as a whole."""
+    match event:
         case GovernorRolledBack():
-            restored = {
-                (seed.layer, seed.seed): SeedView(seed.state, seed.blueprint_id, seed.alpha) for seed in event.seeds
-            }
+            restored = {(seed.layer, seed.seed): SeedView(seed.state, seed.blueprint_id, seed.alpha) for seed in event.seeds}
             return replace(view, seeds={**view.seeds, **restored})
         case RunResumed():
             return _fold_resumption(view, event)

@@ -1,4 +1,4 @@
-"""A run's folder: ``results/<run name>/`` with ``config.yaml``, ``events.jsonl`` and ``metrics.json``.
+"""A run's folder: ``results/<run name>/`` with ``config.yaml``, ``events.jsonl``, ``checkpoints/`` and ``metrics.json``.
 
 Two runs never share one, and no file in it is ever half-written. Not for: what the files say.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from kaslite.errors import StorageError, UsageError
+from kaslite.experiment.config import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from kaslite.experiment.config import RunConfig
 
 MOST_TWINS = 10_000
+
+Metrics = dict[str, float | int | None]
+"""The content of ``metrics.json``."""
 
 
 def slug(config: RunConfig) -> str:
@@ -49,9 +53,19 @@ class RunDirectory:
         self.path = path
 
     @property
+    def config(self) -> Path:
+        """The resolved config."""
+        return self.path / "config.yaml"
+
+    @property
     def events(self) -> Path:
         """The event log."""
         return self.path / "events.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of its checkpoints."""
+        return self.path / "checkpoints"
 
     @property
     def metrics(self) -> Path:
@@ -73,9 +87,7 @@ class RunDirectory:
             raise _cannot_write(results, error) from error
         directory = cls(path)
         try:
-            directory.write_text(
-                directory.path / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-            )
+            directory.write_text(directory.config, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         except OSError as error:
             shutil.rmtree(path, ignore_errors=True)
             raise _cannot_write(results, error) from error
@@ -90,6 +102,36 @@ class RunDirectory:
         there = sorted(results.glob("*/events.jsonl"), key=lambda log: log.stat().st_mtime, reverse=True)
         newest = ", ".join(log.parent.name for log in there[:3]) or "none yet"
         raise UsageError(f"there is no run {run!r}, neither as a folder nor under {results}; the newest there: {newest}.")
+
+    def read_config(self) -> RunConfig:
+        """Read the resolved config back.
+
+        Raises:
+            StorageError: if the file cannot be read.
+            UsageError: if it is no config of this version of kaslite, with the first thing that is wrong.
+        """
+        try:
+            return resolve({}, self.config)
+        except UsageError as error:
+            raise UsageError(f"the config of the run {self.path} does not do: {error}") from error
+
+    def read_metrics(self) -> Metrics | None:
+        """Read the result back; ``None`` if there is none yet.
+
+        Raises:
+            StorageError: if the file cannot be read, or is no JSON object.
+        """
+        try:
+            metrics = json.loads(self.metrics.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(f"cannot read the result {self.metrics}: {error.strerror}.") from error
+        except ValueError as error:
+            raise StorageError(f"the result {self.metrics} is damaged: it is not JSON.") from error
+        if not isinstance(metrics, dict):
+            raise StorageError(f"the result {self.metrics} is damaged: it holds a {type(metrics).__name__}.")
+        return metrics
 
     def write_metrics(self, metrics: Mapping[str, float | int | None]) -> None:
         """Write the result."""
