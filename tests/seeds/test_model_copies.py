@@ -60,7 +60,7 @@ def test_growing_and_training_a_copy_does_not_touch_the_original(state: SeedStat
         if decision is not None:
             grower.apply(decision)
         optimizer.zero_grad()
-        twin(growth.inputs).square().sum().backward()
+        twin(growth.inputs).square().mean().backward()
         optimizer.step()
         grower.after_step()
     assert facts(growth.model) == before

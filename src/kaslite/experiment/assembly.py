@@ -34,12 +34,10 @@ if TYPE_CHECKING:
 
     from kaslite.events import Event
     from kaslite.experiment.config import RunConfig
+    from kaslite.experiment.run_directory import Metrics
     from kaslite.tasks.task import Split, Task
     from kaslite.telemetry import Sink
     from kaslite.training.evaluation import Evaluation
-
-Metrics = dict[str, float | int | None]
-"""The content of ``metrics.json``."""
 
 
 def assemble(config: RunConfig) -> Experiment:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from kaslite.experiment.assembly import Experiment, Metrics
+    from kaslite.experiment.assembly import Experiment
     from kaslite.experiment.config import RunConfig
+    from kaslite.experiment.run_directory import Metrics
     from kaslite.telemetry import Sink
 
     Status = Literal["completed", "interrupted", "failed"]

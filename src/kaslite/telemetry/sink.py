@@ -55,15 +55,15 @@ class Numbered:
 
     def __init__(self, sink: Sink, start: int = 0) -> None:
         self._sink = sink
-        self._count = start
+        self.count = start  # number of the last event
 
     def write(self, event: Event) -> None:
         """Pass on a numbered copy; a `RunResumed` shares the number of the event after which the run goes on."""
         if isinstance(event, RunResumed):
             self._sink.write(replace(event, sequence=event.last_sequence))
             return
-        self._count += 1
-        self._sink.write(replace(event, sequence=self._count))
+        self.count += 1
+        self._sink.write(replace(event, sequence=self.count))
 
     def close(self) -> None:
         """Close what is behind it."""

@@ -62,6 +62,11 @@ class JsonlLog:
             self._file.write(to_line(event).encode() + b"\n")
             self._file.flush()
 
+    def sync(self) -> None:
+        """Hand all that was written to the disk, so that even a power failure cannot lose it."""
+        with _told_clearly("write", self._path):
+            os.fsync(self._file.fileno())
+
     def close(self) -> None:
         """Close the file."""
         with _told_clearly("write", self._path):
