@@ -53,6 +53,7 @@ class Growth:
         decisions: what the controller decides, an epoch at a time.
         measured: whether the grower is given ``evaluate=``.
         steps_per_epoch: of `epoch`.
+        chunked: as in `SeededModel`.
         grower: more arguments of the `Grower`.
     """
 
@@ -70,6 +71,7 @@ class Growth:
         fixed_steps: int = 4,
         tick: str = "step",
         steps_per_epoch: int = 4,
+        chunked: bool = False,
         **grower,
     ) -> None:
         self.inputs, self.targets = samples(512)
@@ -77,7 +79,8 @@ class Growth:
         self.place = place
         self.blueprint = blueprint
         self.steps_per_epoch = steps_per_epoch
-        self.model = SeededModel(build(host) if isinstance(host, str) else host, at, seeds_per_layer, example_input=self.inputs)
+        host = build(host) if isinstance(host, str) else host
+        self.model = SeededModel(host, at, seeds_per_layer, chunked=chunked, example_input=self.inputs)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=lr)
         self.controller = Scripted(*decisions)
         self.grower = Grower(

@@ -50,11 +50,13 @@ class Compiled:
         backend: str = BACKEND,
         fixed_steps: int = 1,
         measured: bool = False,
+        chunked: bool = False,
     ) -> None:
         self.growth = Growth(
             torch.compile(build(host), backend=backend) if user_compiles_host else host,
             seeds_per_layer=3,
             measured=measured,
+            chunked=chunked,
             fixed_steps=fixed_steps,
         )
         self.model = self.growth.model
@@ -236,3 +238,13 @@ def test_a_seed_that_raises_is_left_out_of_the_compiled_graph_too(monkeypatch: p
     for _ in range(2):
         compiled.check(mode=True)
     assert compiled.growth.seed.fault == "it raised ValueError: not today"
+
+
+def test_chunked_seeds_answer_in_a_compiled_graph_as_eagerly() -> None:
+    compiled = Compiled("in_place", chunked=True)
+    for change in (0, 2, 4, 1, 3):  # one blends and one trains in the first layer, one blends in the second
+        compiled.grow(change)
+    for mode in (True, False):
+        compiled.check(mode=mode)
+    assert compiled.feels(compiled.growth.seed)
+    assert compiled.model.seed_at("blocks.0", 1).alignment.grad is not None

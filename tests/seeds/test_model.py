@@ -133,7 +133,7 @@ def test_shapes_come_from_the_example_or_from_the_first_forward(looks: str) -> N
         model(inputs)
     germinate_unseen(model, "blocks.0")
     assert hooks(model) == 0
-    assert model.layers["blocks.0"].shape == kaslite.blueprints.SeedShape(kaslite.blueprints.FeatureKind.SEQUENCE, 8, 8)
+    assert model.seed_at("blocks.0", 0).shape == kaslite.blueprints.SeedShape(kaslite.blueprints.FeatureKind.SEQUENCE, 8, 8)
 
 
 def test_germinating_before_any_forward_is_refused() -> None:

@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from kaslite.blueprints.layers import normalisation, pointwise
 from kaslite.blueprints.registry import blueprint
-from kaslite.blueprints.shape import FeatureKind
 
 if TYPE_CHECKING:
     from kaslite.blueprints.shape import SeedShape
@@ -26,7 +25,7 @@ class Gated(nn.Module):
     def __init__(self, shape: SeedShape) -> None:
         super().__init__()
         hidden = max(MIN_HIDDEN, shape.writes)
-        self.feature_axis = 1 if shape.kind is FeatureKind.IMAGE else -1
+        self.feature_axis = shape.kind.axis
         self.norm = normalisation(shape.kind, shape.reads)
         self.widen = pointwise(shape.kind, shape.reads, 2 * hidden)
         self.narrow = pointwise(shape.kind, hidden, shape.writes, zero=True)

@@ -26,6 +26,11 @@ class FeatureKind(StrEnum):
     def _missing_(cls, value: object) -> NoReturn:
         raise unknown_name("kind of feature", str(value), [kind.value for kind in cls])
 
+    @property
+    def axis(self) -> int:
+        """The axis of the features or channels."""
+        return 1 if self is FeatureKind.IMAGE else -1
+
     def size(self, samples: int, width: int, positions: tuple[int, ...] = ()) -> tuple[int, ...]:
         """Return the size of a tensor that holds such a feature.
 
@@ -71,7 +76,7 @@ class FeatureShape:
                 f"a feature of shape {tuple(feature.shape)} has {feature.ndim} axes; seeds grow on (batch, features), "
                 "(batch, tokens, features) and (batch, channels, height, width)."
             )
-        return cls(kind, feature.shape[1 if kind is FeatureKind.IMAGE else -1])
+        return cls(kind, feature.shape[kind.axis])
 
 
 @dataclass(frozen=True)

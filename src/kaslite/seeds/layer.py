@@ -1,7 +1,8 @@
 """A seed layer: the seeds that sit on one submodule (code names: KasminaLayer, SeedSlot).
 
 It hooks its submodule only while it holds a seed that takes part in the forward pass, and there computes
-``y = x + sum(alpha_i * delta_i(x))``. Not for: states and ramps; those are the seed's.
+``y = x + sum(alpha_i * delta_i(x))``, where delta_i is zero outside the seed's channels.
+Not for: states and ramps; those are the seed's.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from kaslite.blueprints.shape import FeatureShape, SeedShape
 from kaslite.errors import UsageError
+from kaslite.seeds.chunk import WHOLE, Chunk, cut
 from kaslite.seeds.fault import delta_or_fault
 from kaslite.seeds.feature import feature_of, with_feature
 from kaslite.seeds.seed import Seed
@@ -36,12 +38,12 @@ class SeedLayer(nn.Module):
     passes: a seed whose ``delta_sum`` is not finite beside a ``read_sum`` that is has made that of itself.
     """
 
-    def __init__(self, span: Span, seeds: int, *, causal: bool) -> None:
+    def __init__(self, span: Span, seeds: int, *, causal: bool, chunked: bool) -> None:
         super().__init__()
         self.span = span
         self.causal = causal
+        self.chunked = chunked
         self.seeds = tuple(Seed(span.writes, index) for index in range(seeds))
-        self.shape: SeedShape | None = None  # known after the first forward pass
         self.probe: list[tuple[int, Tensor, Tensor]] | None = None  # (samples, health, drift) a pass, while probing
         self.read_sum = torch.zeros(())
         self._blended: tuple[Seed, ...] = ()
@@ -55,14 +57,38 @@ class SeedLayer(nn.Module):
         return self.span.source != self.span.writes
 
     def learn_shape(self, read: Tensor, written: Tensor) -> None:
-        """Remember what the seeds will read and write."""
-        source, target = FeatureShape.of(read), FeatureShape.of(written)
+        """Tell the seeds what they will read and write.
+
+        Raises:
+            UsageError: if no seed, or not every seed, could grow on these features.
+        """
+        source, target = self._shape_of(read, self.span.source), self._shape_of(written, self.span.writes)
         if source.kind is not target.kind:
             raise UsageError(
                 f"the span from {self.span.source!r} to {self.span.writes!r} would turn a {source.kind} feature into "
                 f"a {target.kind} one; both ends have to be of one kind."
             )
-        self.shape = SeedShape(target.kind, source.width, target.width, causal=self.causal)
+        reads, writes = self._cut(source, self.span.source), self._cut(target, self.span.writes)
+        for seed, read_chunk, written_chunk in zip(self.seeds, reads, writes, strict=True):
+            widths = read_chunk.width or source.width, written_chunk.width or target.width
+            seed.learn_shape(SeedShape(target.kind, *widths, causal=self.causal), read_chunk, written_chunk)
+
+    @staticmethod
+    def _shape_of(feature: Tensor, name: str) -> FeatureShape:
+        try:
+            return FeatureShape.of(feature)
+        except UsageError as error:
+            raise UsageError(f"nothing can grow at {name!r}: {error}") from None
+
+    def _cut(self, feature: FeatureShape, name: str) -> list[Chunk]:
+        if not self.chunked or len(self.seeds) == 1:
+            return [WHOLE] * len(self.seeds)
+        if len(self.seeds) > feature.width:
+            raise UsageError(
+                f"layer {self.span.writes!r} has {len(self.seeds)} seeds, and the feature at {name!r} only {feature.width} "
+                "channels; chunked=True gives each seed at least one: take fewer seeds_per_layer, or chunked=False."
+            )
+        return cut(feature, len(self.seeds))
 
     def take_part(self, host: dict[str, nn.Module], *, blended: tuple[Seed, ...], shadowed: tuple[Seed, ...]) -> None:
         """Set which seeds take part in the forward pass, and how; hook or unhook the host accordingly."""
@@ -123,8 +149,8 @@ class SeedLayer(nn.Module):
         after = self._blend(read, before, watched=training)
         if training:
             for seed in self._shadowed:
-                delta = delta_or_fault(seed, read.detach(), before)
-                after = after if delta is None else pass_beside(after, delta, seed.alignment)
+                delta = delta_or_fault(seed, seed.reads.of(read).detach(), seed.writes.of(before))
+                after = after if delta is None else pass_beside(after, delta, seed.alignment, seed.writes)
         if self.probe is not None:
             self.probe.append((len(before), statistics.health(after), statistics.drift(before, after)))
         return None if after is before else with_feature(output, after)
@@ -132,10 +158,10 @@ class SeedLayer(nn.Module):
     def _blend(self, read: Tensor, before: Tensor, *, watched: bool) -> Tensor:
         after = before
         for seed in self._blended:
-            delta = delta_or_fault(seed, read, before)
+            delta = delta_or_fault(seed, seed.reads.of(read), seed.writes.of(before))
             if delta is None:
                 continue
-            after = after + (seed.alpha * delta).to(before.dtype)
+            after = seed.writes.put(after, seed.writes.of(after) + (seed.alpha * delta).to(before.dtype))
             if watched:  # summed on the device, and read when somebody asks: nothing here may wait for it
                 seed.delta_sum.add_(delta.detach().sum(dtype=torch.float32))
         if watched and self._blended:

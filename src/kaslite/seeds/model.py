@@ -72,6 +72,7 @@ class SeededModel(nn.Module):
         host: any ``nn.Module``.
         at: where seeds sit: patterns of dotted names (``"blocks.*"``) or `Span` objects.
         seeds_per_layer: how many seeds each of these points has.
+        chunked: whether each seed of a layer reads and writes only its own contiguous chunk of the channels, instead of all.
         causal: whether a token of the host must not see later ones, so that seeds in which tokens meet must not let it either.
         example_input: one input of the host (a tensor, a tuple of positional or a dict of keyword arguments), run once without
             gradients to see the shapes; without it the first eager forward pass shows them.
@@ -92,6 +93,7 @@ class SeededModel(nn.Module):
         at: str | Span | Sequence[str | Span],
         seeds_per_layer: int = 1,
         *,
+        chunked: bool = False,
         causal: bool = False,
         example_input: Tensor | tuple[Any, ...] | Mapping[str, Any] | None = None,
     ) -> None:
@@ -102,7 +104,7 @@ class SeededModel(nn.Module):
             raise UsageError(f"seeds_per_layer is {seeds_per_layer}; a layer has at least 1 seed.")
         spans = find_spans(host, at)
         self.host = host
-        self.layers = SeedLayers([SeedLayer(span, seeds_per_layer, causal=causal) for span in spans])
+        self.layers = SeedLayers([SeedLayer(span, seeds_per_layer, causal=causal, chunked=chunked) for span in spans])
         # All of them, in the order of the layers. Gathered once: they are walked at every training step.
         self.seeds: tuple[Seed, ...] = tuple(seed for layer in self.layers.values() for seed in layer.seeds)
         self.watch = ForwardWatch()

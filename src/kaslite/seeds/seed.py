@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from kaslite.events import SeedStateChanged
 from kaslite.lifecycle import SeedState, check_transition
 from kaslite.randomness import global_stream
+from kaslite.seeds.chunk import WHOLE, Chunk
 from kaslite.seeds.newborn import check_newborn
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Seed(nn.Module):
         super().__init__()
         self.layer_name = layer_name
         self.index = index
+        self.shape: SeedShape | None = None  # what it reads and writes; known after the first forward pass
+        self.reads = self.writes = WHOLE  # which channels of its layer's features these are
         self.state = SeedState.DORMANT
         self.germinations = 0  # over the whole run; names the stream that initialises the next module
         self.register_module("module", None)
@@ -74,6 +77,10 @@ class Seed(nn.Module):
     def place(self) -> tuple[str, int]:
         """The seed's identity: layer and index."""
         return self.layer_name, self.index
+
+    def learn_shape(self, shape: SeedShape, reads: Chunk, writes: Chunk) -> None:
+        """Remember what the seed will read and write."""
+        self.shape, self.reads, self.writes = shape, reads, writes
 
     def germinate(self, blueprint: Blueprint, shape: SeedShape, beside: Tensor, rng_seed: int) -> None:
         """Build the module; draws from a stream of its own, and leaves the global one as it was.
@@ -129,7 +136,7 @@ class Seed(nn.Module):
             self.alpha.fill_(self.blend_factor * self.ramp)
 
     def delta(self, feature: Tensor) -> Tensor:
-        """Return what the seed would add to the written feature."""
+        """Return what the seed would add to what it writes; ``feature`` is what it reads."""
         assert self.module is not None, "a seed without a module is in no forward pass"
         return self.module(feature)
 

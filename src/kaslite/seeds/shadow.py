@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from kaslite.seeds.chunk import Chunk
     from kaslite.seeds.seed import Seed
 
 _REACH = 0.1  # size of delta against x at which pull and proximal term balance
@@ -33,28 +34,28 @@ class _TaskObjective(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(feature: Tensor, delta: Tensor, alignment: Tensor) -> Tensor:  # noqa: ARG004  alignment only gets a gradient
+    def forward(feature: Tensor, delta: Tensor, alignment: Tensor, chunk: Chunk) -> Tensor:  # noqa: ARG004  needed backwards
         return feature.clone()  # a view would break an in-place activation that follows in the host
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:  # noqa: ARG004
-        feature, delta, _ = inputs
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, Chunk], output: Tensor) -> None:  # noqa: ARG004
+        feature, delta, _, ctx.chunk = inputs
         ctx.save_for_backward(feature, delta)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         feature, delta = ctx.saved_tensors
-        g, d = gradient.float(), delta.float()
-        proximal = g.abs() / (_REACH * feature.float().abs() + _EPS) * d
+        g, d, x = ctx.chunk.of(gradient).float(), delta.float(), ctx.chunk.of(feature).float()
+        proximal = g.abs() / (_REACH * x.abs() + _EPS) * d
         sums = torch.stack([-(g * d).sum(), (d * d).sum(), (g * g).sum()])
         # A gradient scaler's overflow is the scaler's affair: it says nothing about the seed.
         sums = torch.where(sums[2].isfinite(), sums, torch.zeros_like(sums))
-        return gradient, (g + proximal).to(delta.dtype), sums
+        return gradient, (g + proximal).to(delta.dtype), sums, None
 
 
-def pass_beside(feature: Tensor, delta: Tensor, alignment: Tensor) -> Tensor:
-    """Return ``feature``, with ``delta`` (computed from a detached feature) learning from its gradient."""
-    return _TaskObjective.apply(feature, delta, alignment)  # type: ignore[no-untyped-call]
+def pass_beside(feature: Tensor, delta: Tensor, alignment: Tensor, chunk: Chunk) -> Tensor:
+    """Return ``feature``, with ``delta`` (computed from a detached feature) learning from the gradient of its chunk."""
+    return _TaskObjective.apply(feature, delta, alignment, chunk)  # type: ignore[no-untyped-call]
 
 
 class ShadowTrainer:

@@ -54,7 +54,7 @@ class _BatchNorm(nn.BatchNorm1d):
 
     def __init__(self, kind: FeatureKind, width: int) -> None:
         super().__init__(width)
-        self.feature_axis = 1 if kind == "image" else -1
+        self.feature_axis = kind.axis
 
     def forward(self, feature: Tensor) -> Tensor:
         last = feature.movedim(self.feature_axis, -1)

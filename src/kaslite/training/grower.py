@@ -194,7 +194,7 @@ class Grower:
 
     def _germinate(self, seed: Seed, decision: Germinate) -> list[Event]:
         blueprint = catalogue.get(decision.blueprint)
-        shape = self.model.layers[seed.layer_name].shape
+        shape = seed.shape
         if seed.state is not SeedState.DORMANT:
             raise RefusedError(f"{decision.layer}:{decision.seed} is {seed.state}; only a dormant seed germinates.")
         if shape is None:

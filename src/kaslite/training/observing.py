@@ -68,7 +68,7 @@ class Observer:
             health={name: self._readings[name][0] if name in self._readings else None for name in layers},
             drift={name: self._readings[name][1] if name in self._readings else None for name in layers},
             blueprints={
-                name: tuple(b.name for b in blueprints if layer.shape is not None and b.refusal(layer.shape) is None)
+                name: tuple(b.name for b in blueprints if all(_fits(b, seed) for seed in layer.seeds))
                 for name, layer in layers.items()
             },
             seeds=tuple(_observed(seed, epoch) for seed in self._model.seeds),
@@ -85,6 +85,10 @@ class Observer:
                     seed.record.removal_cost = cost
                     seed.record.held_epochs = seed.record.held_epochs + 1 if cost.lower > 0 else 0
         return evaluation
+
+
+def _fits(blueprint: Blueprint, seed: Seed) -> bool:
+    return seed.shape is not None and blueprint.refusal(seed.shape) is None
 
 
 def _number(value: float | torch.Tensor | None) -> float | None:
