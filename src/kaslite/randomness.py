@@ -46,7 +46,7 @@ def global_stream(device: torch.device, rng_seed: int, *names: str | int) -> Ite
 def global_state() -> dict[str, Any]:
     """Return the state of every global stream: torch's on each device, NumPy's and Python's; tensors and plain numbers."""
     version, words, gauss = random.getstate()
-    numpy_state: dict[str, Any] = np.random.get_state(legacy=False)  # type: ignore[assignment]
+    numpy_state: dict[str, Any] = np.random.get_state(legacy=False)  # noqa: NPY002  the global stream is what is meant
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
@@ -67,6 +67,6 @@ def set_global_state(state: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state(cuda_state, device)
     words = state["numpy"]
     legacy = ("MT19937", words["key"].numpy().astype(np.uint32), words["pos"], words["has_gauss"], words["gauss"])
-    np.random.set_state(legacy)  # noqa: NPY002  the global stream is what is meant
+    np.random.set_state(legacy)  # noqa: NPY002  as above
     python = state["python"]
     random.setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))

@@ -138,7 +138,7 @@ class Experiment:
         config, train = self.config, self.task.train.to(self.device)
         validation = self.task.validation.to(self.device)
         twin = TwinTraining(
-            train=lambda model, optimizer: self.trainer.train_twin(model, optimizer),
+            train=lambda model, optimizer: self.trainer.train_twin(model, optimizer),  # noqa: PLW0108  it is made below
             evaluate=lambda model: self._evaluate(model, validation),
         )
         grower = Grower(

@@ -1,5 +1,6 @@
-"""One run: from a config to a result, with its folder, its event log, its checkpoints and any views; and how it goes on
-after it was interrupted. The test split is read once, here, after training. Not for: showing anything.
+"""One run: from a config to a result, with its folder, its event log, its checkpoints and any views; new or resumed.
+
+The test split is read once, here, after training. Not for: showing anything.
 """
 
 from __future__ import annotations

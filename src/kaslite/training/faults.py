@@ -98,7 +98,8 @@ class FaultGuard:
 
     def _sick(self) -> dict[tuple[str, int], str]:
         having = [parameter for parameter in self._parameters() if parameter.grad is not None]
-        norms = torch._foreach_norm([parameter.grad for parameter in having])  # noqa: SLF001  as clip_grad_norm_ does
+        gradients = [parameter.grad for parameter in having if parameter.grad is not None]
+        norms = torch._foreach_norm(gradients)  # noqa: SLF001  as clip_grad_norm_ does
         # One wait for the device a step, and only while a seed takes part.
         finite = _are_finite([*self._forward_sums(), *norms])
         if all(finite):

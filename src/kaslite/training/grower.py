@@ -351,7 +351,7 @@ def _check_parts(state: Tree, controller: Controller, schedulers: Sequence[State
         )
     if len(state["schedulers"]) != len(schedulers):
         raise StorageError(
-            f"it holds {len(state['schedulers'])} schedulers, and the Grower has {len(schedulers)}; give it the same schedulers=."
+            f"it holds {len(state['schedulers'])} schedulers, and the Grower has {len(schedulers)}; give it the same ones."
         )
 
 

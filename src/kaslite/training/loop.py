@@ -157,8 +157,12 @@ class Trainer:
         """Warn once each time that the layer of a growing seed passes the threshold, in direction or in scale."""
         for seed in observation.seeds:
             growing = seed.state in GROWING and seed.alpha > 0
-            for measure, drifts in (("cosine", observation.drift), ("scale", observation.scale_drift)):
-                drift, key = drifts[seed.layer], (seed.layer, seed.seed, measure)
+            drifts: dict[Measure, float | None] = {
+                "cosine": observation.drift[seed.layer],
+                "scale": observation.scale_drift[seed.layer],
+            }
+            for measure, drift in drifts.items():
+                key = seed.layer, seed.seed, measure
                 if not growing or drift is None or not abs(drift) > self.drift_warn:
                     self._drifting.discard(key)
                 elif key not in self._drifting:

@@ -114,10 +114,6 @@ def _fits(blueprint: Blueprint, seed: Seed) -> bool:
     return seed.shape is not None and blueprint.refusal(seed.shape) is None
 
 
-def _fits(blueprint: Blueprint, seed: Seed) -> bool:
-    return seed.shape is not None and blueprint.refusal(seed.shape) is None
-
-
 def _number(value: float | torch.Tensor | None) -> float | None:
     return value.item() if isinstance(value, torch.Tensor) else None if value is None else float(value)
 

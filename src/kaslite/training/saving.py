@@ -93,7 +93,7 @@ def restore(tree: Tree, model: SeededModel, optimizer: Optimizer, grower: Grower
     grower.keep_snapshot()
     if tree["num_threads"] != torch.get_num_threads():
         _log.warning(
-            "this was trained with %d threads, and goes on with %d: sums round differently, so it will not be the same to the bit.",
+            "this was trained with %d threads, and goes on with %d: sums round differently, so the two will differ.",
             tree["num_threads"],
             torch.get_num_threads(),
         )
