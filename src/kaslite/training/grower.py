@@ -22,6 +22,7 @@ from kaslite.errors import RefusedError, UsageError
 from kaslite.events import DecisionMade, Event, SeedCulled, SeedFossilized, SeedGerminated
 from kaslite.lifecycle import ISOLATED, LIVE, SeedState
 from kaslite.seeds.model import SeededModel
+from kaslite.seeds.objectives import can_learn, check_objective
 from kaslite.seeds.shadow import ShadowTrainer
 from kaslite.seeds.surgery import add_parameters, check_can_grow, remove_parameters
 from kaslite.training.gates import check_may_advance, check_may_fossilize
@@ -66,6 +67,7 @@ class Grower:
         evaluate: called with nothing, returns the validation losses of the model as it now is, (samples,), or an `Evaluation`;
             without it evidence is unmeasured, and nothing is fossilized.
         shadow_lr: learning rate of seeds in shadow training.
+        shadow_objective: what they learn from: ``task``, ``gradient`` or ``reconstruct``.
         progress_thresh: training progress, in [0, 1], at which a seed starts to blend by itself.
         blending: how seeds blend.
         emit: called with each event as it happens.
@@ -84,24 +86,32 @@ class Grower:
         rng_seed: int = 0,
         evaluate: Evaluate | None = None,
         shadow_lr: float = 1e-3,
+        shadow_objective: str = "task",
         progress_thresh: float = 0.6,
         blending: BlendingConfig | None = None,
         emit: Callable[[Event], None] = _ignore,
     ) -> None:
         _check_arguments(model, optimizer, blueprints, shadow_lr, progress_thresh)
+        check_objective(shadow_objective)
         self.model = model
         self.optimizer = optimizer
         self.controller = controller
         self.blueprints = tuple(catalogue.get(name) for name in blueprints)
+        if not any(can_learn(blueprint, shadow_objective) for blueprint in self.blueprints):
+            raise UsageError(
+                f"nothing of blueprints= can learn by shadow_objective={shadow_objective!r}, which takes a blueprint with a "
+                "child; add 'autoencoder', or take another objective."
+            )
         self.rng_seed = rng_seed
         self.shadow_lr = shadow_lr
+        self.shadow_objective = shadow_objective
         self.progress_thresh = progress_thresh
         self.blending = blending or BlendingConfig()
         self._strategy = FixedRampBlending(self.blending)
         self._emit = emit
         self._events: list[Event] = []
         # Not empty if the model is a copy, or was pickled, with seeds in training.
-        self._trainers = {s.place: ShadowTrainer(s, shadow_lr) for s in model.seeds if s.state is SeedState.TRAINING}
+        self._trainers = {s.place: self._trainer(s) for s in model.seeds if s.state is SeedState.TRAINING}
         self._order = StepOrder(optimizer, model.watch)
         self._observer = Observer(model, evaluate)
         self.epoch = 0  # the epoch that is running or has just ended; 0 before the first
@@ -147,7 +157,8 @@ class Grower:
             elif seed.state in (SeedState.EMBARGOED, SeedState.RESETTING):
                 self._tick_timer(seed)
         self._between_epochs = True
-        return self._observer.observation(self.epoch, self.blueprints)
+        able = [blueprint for blueprint in self.blueprints if can_learn(blueprint, self.shadow_objective)]
+        return self._observer.observation(self.epoch, able)
 
     def decide(self, observation: Observation) -> list[Event]:
         """Ask the controller, carry its decision out, and return the events since the last call."""
@@ -211,17 +222,20 @@ class Grower:
         beside = next(self.model.parameters_near(seed.layer_name), None)
         if beside is None:
             raise UsageError("the host has no parameters, so a newborn cannot tell which device and dtype to take.")
-        seed.germinate(blueprint, shape, beside.detach(), self.rng_seed)
+        seed.germinate(blueprint, shape, beside.detach(), self.rng_seed, self.shadow_objective)
         seed.record.baseline_loss = self._observer.val_loss
         seed.record.baseline_accuracy = self._observer.val_accuracy
         moved = seed.move(SeedState.GERMINATED, epoch=self.epoch, reason=decision.reason)
         return [SeedGerminated(epoch=self.epoch, **_identity(seed), params=_trainable(seed)), moved]
 
     def _start_training(self, seed: Seed) -> None:
-        self._trainers[seed.place] = ShadowTrainer(seed, self.shadow_lr)
+        self._trainers[seed.place] = self._trainer(seed)
         event = seed.move(SeedState.TRAINING, epoch=self.epoch, reason="first tick")
         self.model.update_topology()
         self._record(event)
+
+    def _trainer(self, seed: Seed) -> ShadowTrainer:
+        return ShadowTrainer(seed, self.shadow_lr, objective=self.shadow_objective, rng_seed=self.rng_seed)
 
     def _check_progress(self, seed: Seed) -> None:
         progress = self._trainers[seed.place].read_progress()
