@@ -87,10 +87,10 @@ class Growth:
             self.model,
             self.optimizer,
             controller=self.controller,
-            blueprints=["mlp", "low_rank"],
             evaluate=self.evaluate if measured else None,
             blending=BlendingConfig(fixed_steps=fixed_steps, tick=tick),
-            **{"progress_thresh": 1.0, "shadow_lr": 1e-2} | grower,  # 1: no seed blends by itself
+            **{"progress_thresh": 1.0, "shadow_lr": 1e-2, "blueprints": ["mlp", "low_rank"]}
+            | grower,  # 1: no seed blends by itself
         )
 
     @property
