@@ -1,0 +1,42 @@
+import pytest
+import torch
+
+from kaslite.blueprints.shape import FeatureKind, SeedShape
+from kaslite.errors import UsageError
+from kaslite.randomness import generator
+from kaslite.seeds import SeededModel
+from kaslite.tasks import HOST_PATTERN
+from kaslite.tasks.hosts.cnn import CNN
+
+PIXELS = torch.randn(5, 64, generator=generator(0, "pixels"))
+
+
+def test_it_maps_rows_of_pixels_to_logits():
+    assert CNN(64, 6, 2, 3)(PIXELS).shape == (5, 3)
+
+
+@pytest.mark.parametrize("num_layers", [1, 3])
+def test_each_block_is_an_image_on_which_seeds_can_sit(num_layers):
+    model = SeededModel(CNN(64, 6, num_layers, 3), HOST_PATTERN, example_input=PIXELS)
+    expected = {f"blocks.{index}": SeedShape(FeatureKind.IMAGE, reads=6, writes=6) for index in range(num_layers)}
+    assert {name: layer.shape for name, layer in model.layers.items()} == expected
+
+
+def test_it_reads_a_row_of_pixels_as_the_square_that_it_was():
+    host, seen = CNN(64, 6, 1, 3), []
+    host.stem[0].register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    lit = torch.zeros(2, 64)
+    lit[0, 1 * 8 + 2] = 1.0  # second row, third column
+    host(lit)
+    touched = (seen[0][0] != seen[0][1]).any(0).nonzero().tolist()
+    assert touched == [[row, column] for row in (0, 1, 2) for column in (1, 2, 3)]
+
+
+def test_a_sample_knows_nothing_of_the_others():
+    host = CNN(64, 6, 2, 3).train()
+    torch.testing.assert_close(host(PIXELS)[:1], host(PIXELS[:1]))
+
+
+def test_pixels_that_make_no_square_are_refused():
+    with pytest.raises(UsageError, match="input_dim is 63; a CNN reads square images"):
+        CNN(63, 6, 2, 3)
