@@ -112,5 +112,7 @@ def test_seeds_sit_on_the_blocks():
 
 
 def test_the_catalogue_is_read_without_torch():
-    program = "import sys; from kaslite.tasks import HOSTS, PROBLEMS; assert HOSTS; assert PROBLEMS; sys.exit('torch' in sys.modules)"
+    program = (
+        "import sys; from kaslite.tasks import HOSTS, PROBLEMS; assert HOSTS; assert PROBLEMS; sys.exit('torch' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", program], check=True)
