@@ -67,6 +67,7 @@ def test_of_samples_in_classes_the_losses_are_those_of_torch() -> None:
     [
         (torch.ones(2), r"has shape \(2,\); it has to be one boolean, or one fraction in \[0, 1\], for each of the 3 losses"),
         (torch.ones(3, 1), r"has shape \(3, 1\)"),
+        (torch.ones(0, dtype=torch.bool), r"has shape \(0,\)"),
         (torch.ones(3, dtype=torch.int64), "is torch.int64"),
         (torch.tensor([0.0, 50.0, 100.0]), "lies between 0 and 100"),
         (torch.tensor([0.0, 1.0, torch.nan]), "lies between nan and nan"),
