@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from kaslite.blueprints.shape import FeatureKind, SeedShape
+from kaslite.blueprints.shape import FeatureKind, FeatureShape
 from kaslite.errors import UsageError
 from kaslite.randomness import generator
-from kaslite.seeds import SeededModel
+from kaslite.seeds.span import find_spans
 from kaslite.tasks import HOST_PATTERN
 from kaslite.tasks.hosts.cnn import CNN
 
@@ -17,9 +17,12 @@ def test_it_maps_rows_of_pixels_to_logits():
 
 @pytest.mark.parametrize("num_layers", [1, 3])
 def test_each_block_is_an_image_on_which_seeds_can_sit(num_layers):
-    model = SeededModel(CNN(64, 6, num_layers, 3), HOST_PATTERN, example_input=PIXELS)
-    expected = {f"blocks.{index}": SeedShape(FeatureKind.IMAGE, reads=6, writes=6) for index in range(num_layers)}
-    assert {name: layer.shape for name, layer in model.layers.items()} == expected
+    host, seen = CNN(64, 6, num_layers, 3), []
+    for span in find_spans(host, HOST_PATTERN):
+        block = host.get_submodule(span.writes)
+        block.register_forward_hook(lambda _module, _inputs, output: seen.append(FeatureShape.of(output)))
+    host(PIXELS)
+    assert seen == [FeatureShape(FeatureKind.IMAGE, 6)] * num_layers
 
 
 def test_it_reads_a_row_of_pixels_as_the_square_that_it_was():

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from kaslite.blueprints.shape import FeatureKind, SeedShape
+from kaslite.blueprints.shape import FeatureKind, FeatureShape
 from kaslite.randomness import generator
-from kaslite.seeds import SeededModel
+from kaslite.seeds.span import find_spans
 from kaslite.tasks import HOST_PATTERN
 from kaslite.tasks.hosts.transformer import Transformer
 
@@ -26,10 +26,13 @@ def test_it_reads_fewer_tokens_than_there_are_positions():
 
 
 @pytest.mark.parametrize("num_layers", [1, 3])
-def test_each_block_is_a_causal_sequence_on_which_seeds_can_sit(num_layers):
-    model = SeededModel(build(num_layers=num_layers), HOST_PATTERN, causal=True, example_input=TOKENS)
-    shape = SeedShape(FeatureKind.SEQUENCE, reads=16, writes=16, causal=True)
-    assert {name: layer.shape for name, layer in model.layers.items()} == {f"blocks.{i}": shape for i in range(num_layers)}
+def test_each_block_is_a_sequence_on_which_seeds_can_sit(num_layers):
+    host, seen = build(num_layers=num_layers), []
+    for span in find_spans(host, HOST_PATTERN):
+        block = host.get_submodule(span.writes)
+        block.register_forward_hook(lambda _module, _inputs, output: seen.append(FeatureShape.of(output)))
+    host(TOKENS)
+    assert seen == [FeatureShape(FeatureKind.SEQUENCE, 16)] * num_layers
 
 
 @pytest.mark.parametrize("changed", [1, 4, 7])
