@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import random
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -18,6 +18,9 @@ from kaslite.errors import KasliteError, StorageError
 from kaslite.training.checkpoint_file import read_tree, write_tree
 from tests.growing import PATH, Growth
 from tests.hosts import HOSTS, build
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EVERY_STATE = list(SeedState)
 EPOCHS = 3
