@@ -70,3 +70,16 @@ def set_global_state(state: Mapping[str, Any]) -> None:
     np.random.set_state(legacy)  # noqa: NPY002  as above
     python = state["python"]
     random.setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))
+
+
+@contextmanager
+def own_global_streams(rng_seed: int, *names: str | int) -> Iterator[None]:
+    """Start every global stream from a named one, and put them all back after: what is inside is the same each time."""
+    before, seed = global_state(), derive(rng_seed, *names)
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002  as above
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        set_global_state(before)
