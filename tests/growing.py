@@ -95,11 +95,11 @@ class Growth:
             self.model,
             self.optimizer,
             controller=self.controller,
-            blueprints=["mlp", "low_rank"],
             evaluate=self.evaluate if measured else None,
             blending=BlendingConfig(fixed_steps=fixed_steps, tick=tick),
             schedulers=[] if self.scheduler is None else [self.scheduler],
-            **{"progress_thresh": 1.0, "shadow_lr": 1e-2} | grower,  # 1: no seed blends by itself
+            **{"progress_thresh": 1.0, "shadow_lr": 1e-2, "blueprints": ["mlp", "low_rank"]}
+            | grower,  # 1: no seed blends by itself
         )
 
     @property

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from kaslite import Advance, Cull, Germinate, SeedState
+from kaslite import Advance, Cull, Germinate, SeedState, Span
 from kaslite.blueprints import Blueprint, FeatureKind, registry
 from tests.growing import Growth
 from tests.hosts import build
@@ -248,3 +248,24 @@ def test_chunked_seeds_answer_in_a_compiled_graph_as_eagerly() -> None:
         compiled.check(mode=mode)
     assert compiled.feels(compiled.growth.seed)
     assert compiled.model.seed_at("blocks.0", 1).alignment.grad is not None
+
+
+@pytest.mark.parametrize("objective", ["gradient", "reconstruct"])
+@pytest.mark.parametrize("at", ["blocks.*", Span("blocks.0", reads="stem")], ids=["in place", "span"])
+def test_every_shadow_objective_trains_in_a_compiled_model_as_eagerly(objective: str, at: str | Span) -> None:
+    def trained(*, compiled: bool) -> Growth:
+        growth = Growth(at=at, measured=False, lr=0.0, shadow_objective=objective, blueprints=["autoencoder"])
+        growth.grower.apply(Germinate(*growth.place, "autoencoder"))
+        forward = torch.compile(growth.model, backend=BACKEND) if compiled else growth.model
+        for _ in range(15):
+            growth.optimizer.zero_grad()
+            forward(growth.inputs).square().mean().backward()
+            growth.optimizer.step()
+            growth.grower.after_step()
+        growth.grower.after_epoch()
+        return growth
+
+    ours, theirs = trained(compiled=True), trained(compiled=False)
+    assert ours.seed.record.training_progress == pytest.approx(theirs.seed.record.training_progress, rel=1e-3)
+    for one, other in zip(ours.seed.parameters(), theirs.seed.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-2)

@@ -29,7 +29,7 @@ class InHalf(nn.Module):
 def test_every_blueprint_of_ours_passes(kind):
     for name in names(kind):
         shape = SeedShape(kind, 8, 8)
-        check_newborn(get(name).build(shape), name, shape)
+        check_newborn(get(name).build(shape), name, shape, has_child=get(name).has_child)
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,23 @@ def test_every_blueprint_of_ours_passes(kind):
 def test_what_cannot_be_a_seed_is_refused_with_the_reason(module, complaint):
     with pytest.raises(UsageError, match=complaint):
         check_newborn(module, "mine", DENSE)
+
+
+def with_child(child):
+    module = zero_linear()
+    module.child = child
+    return module
+
+
+@pytest.mark.parametrize(
+    ("module", "complaint"),
+    [
+        (zero_linear(), "no submodule `child` with trainable parameters"),
+        (with_child(nn.Identity()), "no submodule `child` with trainable parameters"),
+        (with_child(nn.Linear(4, 3)), r"does not map a feature of shape \(2, 4\) to one of the same shape"),
+    ],
+)
+def test_a_declared_child_has_to_be_there_and_to_keep_the_shape(module, complaint):
+    check_newborn(module, "mine", DENSE)
+    with pytest.raises(UsageError, match=complaint):
+        check_newborn(module, "mine", DENSE, has_child=True)

@@ -5,7 +5,7 @@ import torch
 
 from kaslite import blueprints
 from kaslite.blueprints import FeatureKind, SeedShape
-from kaslite.errors import IllegalTransitionError
+from kaslite.errors import IllegalTransitionError, UsageError
 from kaslite.lifecycle import SeedState
 from kaslite.seeds import Seed
 
@@ -72,6 +72,13 @@ def test_germinating_draws_nothing_from_the_global_stream() -> None:
     before = torch.get_rng_state()
     germinated()
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_blueprint_that_cannot_learn_by_the_objective_is_refused_before_anything_changes() -> None:
+    seed = Seed("stem", 0)
+    with pytest.raises(UsageError, match=r"here these do: none; every blueprint can learn by: task, gradient\."):
+        seed.germinate(blueprints.get("mlp"), SHAPE, torch.zeros(1), 0, "reconstruct")
+    assert (seed.module, seed.germinations) == (None, 0)
 
 
 def test_alpha_is_factor_times_ramp_and_changes_in_place() -> None:

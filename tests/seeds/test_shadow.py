@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 
 import pytest
@@ -9,8 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kaslite import Advance, Germinate, RefusedError, SeedState
-from kaslite.blueprints import Blueprint, FeatureKind, registry
+from kaslite import Advance, Germinate, RefusedError, SeedState, UsageError
+from kaslite.blueprints import Blueprint, FeatureKind, SeedShape, get, registry
+from kaslite.randomness import generator
+from kaslite.seeds import Seed
+from kaslite.seeds.objectives import OBJECTIVES, pass_beside
+from kaslite.seeds.shadow import ShadowTrainer
 from tests.growing import Growth
 
 HOSTS = ("in_place", "batch_norm", "transformer")
@@ -49,9 +54,10 @@ def sick_blueprints(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(registry._REGISTRY, name, Blueprint(name, kinds, recipe))
 
 
-def run(host: str, blueprint: str | None, steps: int = 20) -> list[Tensor]:
+def run(host: str, blueprint: str | None, steps: int = 20, objective: str = "task") -> list[Tensor]:
     """Train with a seed in the shadow, or without any; return all that the host computed and became."""
-    growth = Growth(host, measured=False)
+    growth = Growth(host, measured=False, shadow_objective=objective, blueprints=["mlp", "autoencoder"])
+    torch.manual_seed(0)
     if blueprint is not None:
         growth.grower.apply(Germinate(*growth.place, blueprint))
     trace = []
@@ -63,7 +69,8 @@ def run(host: str, blueprint: str | None, steps: int = 20) -> list[Tensor]:
         growth.optimizer.step()
         growth.grower.after_step()
         gradients = [parameter.grad for parameter in growth.model.host.parameters()]
-        trace += [tensor.clone() for tensor in (outputs, norm, *gradients, *growth.model.host.state_dict().values())]
+        state = growth.model.host.state_dict().values()
+        trace += [tensor.clone() for tensor in (outputs, norm, *gradients, *state, torch.get_rng_state())]
     if blueprint is not None:
         assert growth.seed.state is SeedState.TRAINING
     return trace
@@ -75,10 +82,17 @@ def without_seeds() -> dict[str, list[Tensor]]:
     return {host: run(host, None) for host in HOSTS}
 
 
-@pytest.mark.parametrize("blueprint", ["mlp", "low_rank", *SICK, "steep"])
+CASES = [
+    *(("task", blueprint) for blueprint in ("mlp", "low_rank", *SICK, "steep")),
+    *(("gradient", blueprint) for blueprint in ("mlp", *SICK, "steep")),
+    ("reconstruct", "autoencoder"),
+]
+
+
+@pytest.mark.parametrize(("objective", "blueprint"), CASES)
 @pytest.mark.parametrize("host", HOSTS)
-def test_the_host_cannot_feel_a_seed_in_training(host: str, blueprint: str, without_seeds: dict) -> None:
-    beside_a_seed = run(host, blueprint)
+def test_the_host_cannot_feel_a_seed_in_training(host: str, objective: str, blueprint: str, without_seeds: dict) -> None:
+    beside_a_seed = run(host, blueprint, objective=objective)
     assert len(beside_a_seed) == len(without_seeds[host])
     assert all(map(torch.equal, beside_a_seed, without_seeds[host]))
 
@@ -89,6 +103,9 @@ def test_a_seed_in_training_gets_a_gradient(host: str) -> None:
     growth.step()  # the last layer of a newborn is zero, and passes nothing back
     growth.backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in growth.seed.parameters())
+
+
+by_slope = pytest.mark.parametrize("objective", ["task", "gradient"])
 
 
 class Ends(nn.Module):
@@ -113,35 +130,41 @@ def descent(growth: Growth) -> tuple[Tensor, Tensor, Tensor]:
     return feature, growth.seed.delta(feature).detach(), -gradient
 
 
-def trained_in_the_shadow(steps: int) -> Growth:
+def trained_in_the_shadow(steps: int, objective: str = "task") -> Growth:
     torch.manual_seed(0)
     # The host stands still: against a fixed gradient, a linear objective would let delta grow without end.
-    growth = Growth(Ends(), "norm", place=("norm", 0), lr=0.0, fixed_steps=1).reach(SeedState.TRAINING)
+    growth = Growth(Ends(), "norm", place=("norm", 0), lr=0.0, fixed_steps=1, shadow_objective=objective).reach(
+        SeedState.TRAINING
+    )
     for _ in range(steps):
         growth.step()
     return growth
 
 
-def test_the_delta_of_a_trained_seed_points_downhill() -> None:
-    _, delta, downhill = descent(trained_in_the_shadow(100))
+@by_slope
+def test_the_delta_of_a_trained_seed_points_downhill(objective: str) -> None:
+    _, delta, downhill = descent(trained_in_the_shadow(100, objective))
     assert functional.cosine_similarity(delta.flatten(), downhill.flatten(), dim=0) > 0.3
 
 
-def test_the_delta_of_a_trained_seed_stays_small_beside_the_feature() -> None:
-    feature, delta, _ = descent(trained_in_the_shadow(1000))
+@by_slope
+def test_the_delta_of_a_trained_seed_stays_small_beside_the_feature(objective: str) -> None:
+    feature, delta, _ = descent(trained_in_the_shadow(1000, objective))
     assert 0.01 < delta.norm() / feature.norm() < 0.5
 
 
-def test_blending_a_trained_seed_lowers_the_loss_at_once() -> None:
-    growth = trained_in_the_shadow(100)
+@by_slope
+def test_blending_a_trained_seed_lowers_the_loss_at_once(objective: str) -> None:
+    growth = trained_in_the_shadow(100, objective)
     before = growth.evaluate().loss
     growth.grower.apply(Advance(*growth.place))
     growth.step()
     assert growth.evaluate().loss < before
 
 
-def test_progress_is_the_cosine_of_delta_and_descent() -> None:
-    growth = trained_in_the_shadow(100)
+@by_slope
+def test_progress_is_the_cosine_of_delta_and_descent(objective: str) -> None:
+    growth = trained_in_the_shadow(100, objective)
     growth.grower.after_epoch()  # forgets the steps so far
     growth.backward()
     _, delta, downhill = descent(growth)
@@ -197,3 +220,57 @@ def test_a_seed_goes_on_training_when_the_model_changes_its_dtype() -> None:
     after = list(growth.seed.parameters())
     assert {parameter.dtype for parameter in after} == {torch.float64}
     assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+def germinated(objective: str) -> tuple[Seed, ShadowTrainer]:
+    seed = Seed("stem", 0)
+    seed.germinate(get("autoencoder"), SeedShape(FeatureKind.DENSE, 8, 8), torch.zeros(1), 0, objective)
+    return seed, ShadowTrainer(seed, 1e-2, objective=objective)
+
+
+def train(seed: Seed, trainer: ShadowTrainer, steps: range) -> list[float | None]:
+    """Train; an epoch has seven steps, and ends with a reading."""
+    readings = []
+    for step in steps:
+        feature, target = (torch.randn(16, 8, generator=generator(step, name)) for name in ("feature", "target"))
+        (pass_beside(seed, feature, feature.requires_grad_()) - target).square().mean().backward()
+        trainer.step()
+        if step % 7 == 6:
+            readings.append(trainer.read_progress())
+    return readings
+
+
+@pytest.mark.parametrize("saved_after", [0, 4, 12, 14, 17])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_seed_that_was_saved_trains_on_as_if_it_had_never_stopped(objective: str, saved_after: int) -> None:
+    whole, stopped, resumed = (germinated(objective) for _ in range(3))
+    train(*stopped, range(saved_after))
+    file = io.BytesIO()
+    torch.save([stopped[0].module.state_dict(), stopped[1].state_dict()], file)
+    file.seek(0)
+    module, state = torch.load(file, weights_only=True)  # so it is made of plain things
+    train(*stopped, range(saved_after, 40))  # what was saved is not what goes on
+    resumed[0].module.load_state_dict(module)
+    resumed[1].load_state_dict(state)
+    after = train(*whole, range(40))[saved_after // 7 :]
+    assert train(*resumed, range(saved_after, 40)) == after
+    assert all(map(torch.equal, whole[0].parameters(), resumed[0].parameters()))
+
+
+def test_a_state_of_another_objective_or_blueprint_is_refused() -> None:
+    _, trainer = germinated("task")
+    state = trainer.state_dict()
+    with pytest.raises(UsageError, match="give the Grower shadow_objective='gradient'"):
+        trainer.load_state_dict(state | {"objective": "gradient"})
+    with pytest.raises(UsageError, match="no parameter 'hidden'"):
+        trainer.load_state_dict(state | {"moments": {"hidden": {}}})
+
+
+@by_slope
+def test_an_overflow_of_the_hosts_gradient_is_not_held_against_the_seed(objective: str) -> None:
+    seed, trainer = germinated(objective)
+    feature = torch.ones(4, 8, requires_grad=True)
+    (pass_beside(seed, feature.detach(), feature) * math.inf).sum().backward()
+    assert trainer.is_finite
+    trainer.step()
+    assert all(parameter.isfinite().all() for parameter in seed.parameters())

@@ -24,6 +24,8 @@ def model():
         ({"shadow_lr": -1.0}, "shadow_lr is -1.0"),
         ({"shadow_lr": float("nan")}, "shadow_lr is nan"),
         ({"progress_thresh": 60}, r"progress_thresh is 60; training progress lies in \[0, 1\]"),
+        ({"shadow_objective": "taks"}, r"unknown shadow objective 'taks': did you mean 'task'\?"),
+        ({"shadow_objective": "reconstruct"}, "nothing of blueprints= can learn by shadow_objective='reconstruct'"),
         ({"blueprints": []}, "blueprints= is empty"),
         ({"blueprints": ["mpl"]}, "did you mean 'mlp'"),
     ],

@@ -71,6 +71,11 @@ def test_layers_are_told_what_can_grow_there_in_the_users_order() -> None:
     assert observed(Growth()).blueprints == {"blocks.0": ("mlp", "low_rank"), "blocks.1": ("mlp", "low_rank")}
 
 
+def test_what_the_shadow_objective_cannot_train_is_not_offered() -> None:
+    growth = Growth(shadow_objective="reconstruct", blueprints=["mlp", "autoencoder"])
+    assert observed(growth).blueprints["blocks.0"] == ("autoencoder",)
+
+
 def test_removal_cost_is_measured_only_where_the_seed_is_on_trial() -> None:
     growth = Growth().reach(SeedState.BLENDING)
     growth.grower.after_epoch()

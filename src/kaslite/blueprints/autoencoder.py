@@ -45,7 +45,7 @@ class Autoencoder(nn.Module):
         return self.gate * (self.child(feature) - feature)
 
 
-@blueprint("autoencoder", kinds=["dense", "sequence", "image"], keeps_width=True)
+@blueprint("autoencoder", kinds=["dense", "sequence", "image"], keeps_width=True, has_child=True)
 def autoencoder(shape: SeedShape) -> nn.Module:
     """Build the child, four times as wide inside as outside, and its gates."""
     return Autoencoder(shape)

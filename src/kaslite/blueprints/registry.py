@@ -38,6 +38,7 @@ class Blueprint:
     min_width: int = 1  # the narrowest feature that it reads or writes
     keeps_width: bool = False  # whether it has to write as many features as it reads
     without_gradient: frozenset[str] = frozenset()  # parameters whose gradient is zero by algebra
+    has_child: bool = False  # whether its module has a ``child`` that can learn to reproduce what the seed reads
 
     def refusal(self, shape: SeedShape) -> str | None:
         """Return why it does not grow on a feature of this shape, or ``None`` if it does.
@@ -93,6 +94,7 @@ def blueprint(
     min_width: int = 1,
     keeps_width: bool = False,
     without_gradient: Iterable[str] = (),
+    has_child: bool = False,
 ) -> Callable[[Recipe], Recipe]:
     """Register the decorated function as the recipe called ``name``.
 
@@ -103,6 +105,8 @@ def blueprint(
         min_width: the narrowest feature that it reads or writes.
         keeps_width: whether it has to write as many features as it reads.
         without_gradient: names of parameters whose gradient is zero by algebra (the bias of an attention's keys).
+        has_child: whether its module has a submodule ``child`` that maps a feature to one of the same shape: what the shadow
+            objective ``reconstruct`` trains.
 
     Raises:
         UsageError: if the name is taken by another recipe.
@@ -122,7 +126,7 @@ def blueprint(
         known = _REGISTRY.get(name)
         if known is not None and _origin(known.recipe) != _origin(recipe):
             raise UsageError(f"a blueprint {name!r} is registered already, by {known.recipe.__module__}; take another name.")
-        _REGISTRY[name] = Blueprint(name, accepted, recipe, compute_multiplier, min_width, keeps_width, exempt)
+        _REGISTRY[name] = Blueprint(name, accepted, recipe, compute_multiplier, min_width, keeps_width, exempt, has_child)
         return recipe
 
     return register

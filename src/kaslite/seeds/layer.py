@@ -17,8 +17,8 @@ from kaslite.errors import UsageError
 from kaslite.seeds.chunk import WHOLE, Chunk, cut
 from kaslite.seeds.fault import delta_or_fault
 from kaslite.seeds.feature import feature_of, with_feature
+from kaslite.seeds.objectives import pass_beside
 from kaslite.seeds.seed import Seed
-from kaslite.seeds.shadow import pass_beside
 from kaslite.signals import feature as statistics
 
 if TYPE_CHECKING:
@@ -149,8 +149,7 @@ class SeedLayer(nn.Module):
         after = self._blend(read, before, watched=training)
         if training:
             for seed in self._shadowed:
-                delta = delta_or_fault(seed, seed.reads.of(read).detach(), seed.writes.of(before))
-                after = after if delta is None else pass_beside(after, delta, seed.alignment, seed.writes)
+                after = pass_beside(seed, read, after)
         if self.probe is not None:
             self.probe.append((len(before), statistics.health(after), statistics.drift(before, after)))
         return None if after is before else with_feature(output, after)

@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 _POSITIONS = {FeatureKind.DENSE: (), FeatureKind.SEQUENCE: (4,), FeatureKind.IMAGE: (4, 4)}
 
 
-def check_newborn(module: nn.Module, blueprint: str, shape: SeedShape) -> None:
+def check_newborn(module: nn.Module, blueprint: str, shape: SeedShape, *, has_child: bool = False) -> None:
     """Refuse a module that cannot be a seed, with the reason.
+
+    Args:
+        module: what was built.
+        blueprint: the name of its recipe.
+        shape: what it was built for.
+        has_child: whether the blueprint declares a child that can learn to reproduce what the seed reads.
 
     Raises:
         UsageError: unless it is a module with trainable parameters that maps a feature of the read width to zeros of the
@@ -36,6 +42,8 @@ def check_newborn(module: nn.Module, blueprint: str, shape: SeedShape) -> None:
     size = shape.kind.size(2, shape.reads, _POSITIONS[shape.kind])
     feature = torch.linspace(-1, 1, torch.Size(size).numel(), dtype=parameter.dtype, device=parameter.device).reshape(size)
     complaint = _complaint(module, feature, shape.kind.size(2, shape.writes, _POSITIONS[shape.kind]))
+    if complaint is None and has_child:
+        complaint = _complaint_of_child(module, feature)
     if complaint is not None:
         raise UsageError(f"blueprint {blueprint!r} {complaint}.")
 
@@ -54,4 +62,15 @@ def _complaint(module: nn.Module, feature: Tensor, expected: tuple[int, ...]) ->
         return "changes the feature that it reads: it must not work in place on its input"
     if delta.any():
         return "does not return zeros at birth, so germinating would change the model's output; start its last layer at zero"
+    return None
+
+
+def _complaint_of_child(module: nn.Module, feature: Tensor) -> str | None:
+    child = getattr(module, "child", None)
+    if not isinstance(child, nn.Module) or not any(parameter.requires_grad for parameter in child.parameters()):
+        return "declares a child, and what it builds has no submodule `child` with trainable parameters"
+    with torch.no_grad():
+        copy = child(feature)
+    if not isinstance(copy, Tensor) or copy.shape != feature.shape:
+        return f"has a child that does not map a feature of shape {tuple(feature.shape)} to one of the same shape"
     return None

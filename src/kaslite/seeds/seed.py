@@ -17,11 +17,13 @@ from kaslite.lifecycle import SeedState, check_transition
 from kaslite.randomness import global_stream
 from kaslite.seeds.chunk import WHOLE, Chunk
 from kaslite.seeds.newborn import check_newborn
+from kaslite.seeds.objectives import check_can_learn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kaslite.blueprints import Blueprint, SeedShape
+    from kaslite.seeds.reservoir import Reservoir
     from kaslite.signals.evidence import Evidence
     from kaslite.signals.interval import Interval
 
@@ -73,7 +75,9 @@ class Seed(nn.Module):
         self.record = SeedRecord()
         self.blend_factor = 1.0
         self.ramp = 0.0
-        self.alignment = torch.zeros(3)  # see seeds.shadow
+        self.objective = "task"  # its shadow objective; like the next two it is set by its ShadowTrainer
+        self.alignment = torch.zeros(3)  # see seeds.alignment
+        self.reservoir: Reservoir | None = None  # see seeds.reconstruction
         self.fault: str | None = None  # why it was left out of a forward pass; see seeds.fault
         self.delta_sum.zero_()
         self.alpha.zero_()
@@ -87,7 +91,7 @@ class Seed(nn.Module):
         """Remember what the seed will read and write."""
         self.shape, self.reads, self.writes = shape, reads, writes
 
-    def germinate(self, blueprint: Blueprint, shape: SeedShape, beside: Tensor, rng_seed: int) -> None:
+    def germinate(self, blueprint: Blueprint, shape: SeedShape, beside: Tensor, rng_seed: int, objective: str = "task") -> None:
         """Build the module; draws from a stream of its own, and leaves the global one as it was.
 
         Args:
@@ -95,15 +99,17 @@ class Seed(nn.Module):
             shape: what it reads and writes.
             beside: a parameter of the host whose device and dtype the module takes.
             rng_seed: the run's.
+            objective: by which it will learn in the shadow.
 
         Raises:
-            UsageError: if what was built cannot be a seed; then the seed is as it was.
+            UsageError: if what was built cannot be a seed, or cannot learn by the objective; then the seed is as it was.
         """
+        check_can_learn(blueprint, shape, objective)
         with global_stream(beside.device, rng_seed, "seed", *self.place, self.germinations + 1):
             module = blueprint.build(shape)
             if isinstance(module, nn.Module):
                 module = module.to(device=beside.device, dtype=beside.dtype)
-            check_newborn(module, blueprint.name, shape)
+            check_newborn(module, blueprint.name, shape, has_child=blueprint.has_child)
         self.germinations += 1
         self.module = module
         self.alpha = self.alpha.to(beside.device)

@@ -20,6 +20,7 @@ from kaslite.errors import RefusedError, StorageError, UsageError
 from kaslite.events import DecisionMade, Event
 from kaslite.lifecycle import GROWING, SeedState
 from kaslite.seeds.model import SeededModel
+from kaslite.seeds.objectives import can_learn, check_objective
 from kaslite.seeds.surgery import check_can_grow
 from kaslite.training.durations import Durations
 from kaslite.training.faults import FaultGuard
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from torch.optim import Optimizer
 
+    from kaslite.blueprints import Blueprint
     from kaslite.controllers.base import Controller
     from kaslite.training.evaluation import Evaluate
 
@@ -118,11 +120,11 @@ class Grower:
         governor: GovernorConfig | None = GovernorConfig(),  # noqa: B008  frozen
         emit: Callable[[Event], None] = _ignore,
     ) -> None:
-        _check_arguments(model, optimizer, blueprints, shadow_lr, progress_thresh)
+        _check_arguments(model, optimizer, shadow_lr, progress_thresh)
         self.model = model
         self.optimizer = optimizer
         self.controller = controller
-        self.blueprints = tuple(catalogue.get(name) for name in blueprints)
+        self.blueprints = _able(blueprints, shadow_objective)
         self.schedulers = tuple(schedulers)
         self._twin_training = twin
         self._twins: dict[tuple[str, int], Twin] = {}
@@ -325,17 +327,27 @@ class Grower:
         return events
 
 
-def _check_arguments(
-    model: SeededModel, optimizer: Optimizer, blueprints: Sequence[str], shadow_lr: float, progress_thresh: float
-) -> None:
+def _able(names: Sequence[str], objective: str) -> tuple[Blueprint, ...]:
+    """Return those of the named blueprints that can learn by the shadow objective."""
+    if not names:
+        raise UsageError(f"blueprints= is empty, so nothing could ever grow; known are: {', '.join(catalogue.names())}.")
+    check_objective(objective)
+    able = tuple(blueprint for blueprint in map(catalogue.get, names) if can_learn(blueprint, objective))
+    if not able:
+        raise UsageError(
+            f"nothing of blueprints= can learn by shadow_objective={objective!r}, which takes a blueprint with a child; "
+            "add 'autoencoder', or take another objective."
+        )
+    return able
+
+
+def _check_arguments(model: SeededModel, optimizer: Optimizer, shadow_lr: float, progress_thresh: float) -> None:
     if not isinstance(model, SeededModel):
         raise UsageError(f"the Grower was given a {type(model).__name__}; wrap it first: kaslite.SeededModel(host, at=...).")
     check_can_grow(optimizer)
     held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     if not any(id(parameter) in held for parameter in model.parameters()):
         raise UsageError("the optimizer holds no parameter of the model; make it from model.parameters().")
-    if not blueprints:
-        raise UsageError(f"blueprints= is empty, so nothing could ever grow; known are: {', '.join(catalogue.names())}.")
     if not shadow_lr > 0:
         raise UsageError(f"shadow_lr is {shadow_lr}; a learning rate is positive.")
     if not 0 <= progress_thresh <= 1:

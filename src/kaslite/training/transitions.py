@@ -125,7 +125,7 @@ class Transitions:
     def trainers_state(self) -> list[dict[str, Any]]:
         """Return the state of every shadow trainer."""
         return [
-            {"place": list(place), "state": trainer.state_dict() if hasattr(trainer, "state_dict") else {}}
+            {"place": list(place), "state": trainer.state_dict()}
             for place, trainer in self.trainers.items()
         ]
 
@@ -135,12 +135,12 @@ class Transitions:
         for entry in states:
             layer, index = entry["place"]
             trainer = self.trainer_of(self._model.seed_at(layer, index))
-            trainer.load_state_dict(entry["state"]) if hasattr(trainer, "state_dict") else None
+            trainer.load_state_dict(entry["state"])
             self.trainers[layer, index] = trainer
 
     def trainer_of(self, seed: Seed) -> ShadowTrainer:
         """Return a new trainer for a seed in TRAINING."""
-        return ShadowTrainer(seed, self._shadow_lr)
+        return ShadowTrainer(seed, self._shadow_lr, objective=self._shadow_objective, rng_seed=self._rng_seed)
 
     def _germinate(self, seed: Seed, decision: Germinate) -> list[Event]:
         blueprint = catalogue.get(decision.blueprint)
@@ -161,7 +161,7 @@ class Transitions:
         beside = next(self._model.parameters_near(seed.layer_name), None)
         if beside is None:
             raise UsageError("the host has no parameters, so a newborn cannot tell which device and dtype to take.")
-        seed.germinate(blueprint, shape, beside.detach(), self._rng_seed)
+        seed.germinate(blueprint, shape, beside.detach(), self._rng_seed, self._shadow_objective)
         seed.record.baseline_loss = self._observer.val_loss
         seed.record.baseline_accuracy = self._observer.val_accuracy
         moved = seed.move(SeedState.GERMINATED, epoch=self.epoch, reason=decision.reason)
