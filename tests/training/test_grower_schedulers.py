@@ -14,6 +14,7 @@ from torch.optim.swa_utils import SWALR
 
 import kaslite
 from kaslite import Advance, Cull, Germinate, SeedState, Wait
+from kaslite.errors import StorageError
 from tests.growing import Growth
 
 EPOCHS = 12
@@ -63,7 +64,7 @@ SCHEDULES = {
     "MultiplicativeLR": Schedule(lambda optimizer: schedulers.MultiplicativeLR(optimizer, _FACTORS(optimizer))),
     "OneCycleLR": Schedule(lambda optimizer: schedulers.OneCycleLR(optimizer, 0.05, STEPS), "step"),
     "CyclicLR": Schedule(lambda optimizer: schedulers.CyclicLR(optimizer, 1e-3, 1e-2, 5), "step"),
-    "SWALR": Schedule(lambda optimizer: SWALR(optimizer, 1e-3, anneal_epochs=8)),
+    "SWALR": Schedule(lambda optimizer: SWALR(optimizer, 5e-3, anneal_epochs=8)),
 }
 every_schedule = pytest.mark.parametrize("name", SCHEDULES)
 
@@ -153,8 +154,9 @@ def test_a_rollback_takes_a_blended_seed_out_of_its_group_and_leaves_the_learnin
     assert [len(group["params"]) for group in shaken.optimizer.param_groups] == [4, 4]
 
 
-@pytest.mark.parametrize("cut", [2, 4, 6], ids=["in the shadow", "in a blend", "fading out"])
-@every_schedule
+@pytest.mark.parametrize(
+    ("name", "cut"), [*((name, 4) for name in SCHEDULES), ("LambdaLR", 2), ("LambdaLR", 6), ("OneCycleLR", 2), ("OneCycleLR", 6)]
+)
 def test_a_loaded_training_goes_on_bit_for_bit(name: str, cut: int, tmp_path: Path) -> None:
     def course() -> Growth:
         return growth(name, GROWS_AND_IS_CULLED, fixed_steps=8)
@@ -175,5 +177,5 @@ def test_a_loaded_training_goes_on_bit_for_bit(name: str, cut: int, tmp_path: Pa
 def test_a_training_with_another_number_of_schedulers_is_refused(tmp_path: Path) -> None:
     one, other = growth("StepLR"), Growth(optimize=two_groups)
     kaslite.save(tmp_path / "it", one.model, one.optimizer, one.grower)
-    with pytest.raises(kaslite.StorageError, match="1 schedulers, and the Grower has 0"):
+    with pytest.raises(StorageError, match="1 schedulers, and the Grower has 0"):
         kaslite.load(tmp_path / "it", other.model, other.optimizer, other.grower)
