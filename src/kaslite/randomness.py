@@ -70,3 +70,13 @@ def set_global_state(state: Mapping[str, Any]) -> None:
     np.random.set_state(legacy)  # noqa: NPY002  as above
     python = state["python"]
     random.setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))
+
+
+@contextmanager
+def global_streams_kept() -> Iterator[None]:
+    """Let code draw what it likes from the global streams, which go on afterwards as if it had drawn nothing."""
+    state = global_state()
+    try:
+        yield
+    finally:
+        set_global_state(state)

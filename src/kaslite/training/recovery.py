@@ -50,13 +50,13 @@ class Recovery:
         reason = self._governor.judge(train_loss=train_loss, val_loss=val_loss, health=health)
         if reason is None or self._snapshot is None:  # None: no step was ever taken
             return []
-        suspects = [seed.place for seed in self._model.seeds if seed.state in GROWING - ISOLATED]
+        suspects = self._suspects()
         self._snapshot.restore(self._model, self._optimizer, self._transitions)
         self._governor.note_rollback(reason)
         events = [self._rolled_back(reason)]
-        for place in suspects:
-            seed = self._model.seed_at(*place)
-            if seed.state in GROWING:
+        # Those of then too: what was culled in the sick epochs does not come back.
+        for seed in self._model.seeds:
+            if seed.place in suspects | self._suspects() and seed.state in GROWING:
                 events += self._transitions.expel(seed, f"the governor went back: {reason}")
         return events
 
@@ -68,6 +68,9 @@ class Recovery:
         """Remember what another one did; the state to go back to is kept anew."""
         self._governor.load_state_dict(state)
         self._snapshot = None
+
+    def _suspects(self) -> set[tuple[str, int]]:
+        return {seed.place for seed in self._model.seeds if seed.state in GROWING - ISOLATED}
 
     def _before_step(self, *_: Any) -> None:
         if self._snapshot is None and is_finite(self._model):  # the first step of all
