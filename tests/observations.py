@@ -43,6 +43,7 @@ def observe(*seeds, val_loss=1.0, val_accuracy=0.5, health=None, blueprints=("ml
         val_accuracy=val_accuracy,
         health=health or dict.fromkeys(layers, 1.0),
         drift=dict.fromkeys(layers, 0.0),
+        scale_drift=dict.fromkeys(layers, 0.0),
         blueprints=blueprints if isinstance(blueprints, dict) else dict.fromkeys(layers, blueprints),
         seeds=seeds,
     )

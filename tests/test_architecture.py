@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import kaslite
-from kaslite.tasks import PROBLEMS
+from kaslite.tasks import HOSTS, PROBLEMS
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "kaslite"
@@ -75,9 +75,9 @@ def test_every_blueprint_has_a_sentence_in_the_docs(blueprint):
     assert f"| `{blueprint}` |" in (ROOT / "docs" / "extending.md").read_text()
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
-def test_every_problem_has_a_sentence_in_the_docs(problem):
-    assert f"| `{problem}` |" in (ROOT / "docs" / "extending.md").read_text()
+@pytest.mark.parametrize("name", [*PROBLEMS, *HOSTS])
+def test_every_problem_and_host_has_a_sentence_in_the_docs(name):
+    assert f"| `{name}` |" in (ROOT / "docs" / "extending.md").read_text()
 
 
 def test_importing_kaslite_is_quick_and_loads_nothing_heavy():

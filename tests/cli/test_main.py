@@ -52,6 +52,9 @@ def test_help_is_quick_and_loads_no_torch():
     [
         (["run", "--hiden_dim", "3"], "Did you mean --hidden_dim?"),
         (["run", "--problem_type", "digit"], "did you mean 'digits'?"),
+        (["run", "--host", "cnm"], "unknown host 'cnm': did you mean 'cnn'?"),
+        (["run", "--host", "cnn", "--problem_type", "spirals"], "spirals takes mlp, and cnn learns digits."),
+        (["run", "--problem_type", "digits", "--noise", "0.1"], "noise is 0.1, but digits does not read it; leave it out."),
         (["run", "--hidden_dim", "-3"], "hidden_dim is '-3': input should be greater than or equal to 1."),
         (["run", "--at", "layers.*"], "at='layers.*' matches no submodule of the host"),
         (["run", "--at", "blocks.*.7"], "matches no submodule of the host"),
@@ -77,6 +80,7 @@ def test_a_wrong_command_line_is_one_sentence_and_exit_code_2(results, capsys, a
         (["run", "--n_samples", "2"], "the validation split is empty"),
         (["run", "--n_samples", "1"], "the train split is empty"),
         (["run", "--n_samples", "3", "--train_frac", "0.4"], "has 1 class"),
+        (["run", "--host", "transformer", "--n_samples", "999999"], "make n_samples or context smaller"),
         (["run", "--config", "nope.yaml"], "cannot read the config file nope.yaml"),
     ],
 )

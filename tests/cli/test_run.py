@@ -44,6 +44,12 @@ def test_a_run_says_its_accuracy_its_growth_and_where_it_is(tmp_path, capsys):
     assert "run completed" in err
 
 
+def test_a_host_alone_is_enough_and_dry_run_says_what_it_learns(capsys):
+    call(["run", "--host", "cnn", "--dry_run", "--json"])
+    config = json.loads(capsys.readouterr().out)
+    assert (config["host"], config["problem_type"]) == ("cnn", "digits")
+
+
 def test_several_blueprints_are_given_by_repeating_the_flag(capsys):
     call(["run", "--blueprints", "low_rank", "--blueprints", "mlp", "--dry_run", "--json"])
     assert json.loads(capsys.readouterr().out)["blueprints"] == ["low_rank", "mlp"]

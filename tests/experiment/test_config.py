@@ -6,6 +6,7 @@ import pytest
 
 from kaslite.errors import StorageError, UsageError
 from kaslite.experiment.config import RunConfig, resolve
+from kaslite.tasks import HOSTS
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,7 @@ from kaslite.experiment.config import RunConfig, resolve
         ("n_samples", 500),
         ("noise", 0.1),
         ("rotations", 4),
+        ("host", "mlp"),
         ("hidden_dim", 32),
         ("num_layers", 3),
         ("seeds_per_layer", 1),
@@ -51,6 +53,52 @@ def test_flag_wins_over_file_wins_over_problem_wins_over_default(tmp_path):
     assert config.batch_size == 32
 
 
+@pytest.mark.parametrize(
+    ("given", "problem", "host"),
+    [
+        ({}, "spirals", "mlp"),
+        ({"problem_type": "digits"}, "digits", "mlp"),
+        ({"problem_type": "topics"}, "topics", "transformer"),
+        ({"host": "mlp"}, "spirals", "mlp"),
+        ({"host": "cnn"}, "digits", "cnn"),
+        ({"host": "transformer"}, "topics", "transformer"),
+        ({"host": "cnn", "problem_type": "digits"}, "digits", "cnn"),
+    ],
+)
+def test_where_only_one_of_host_and_problem_is_given_the_other_suits_it(given, problem, host):
+    config = resolve(given)
+    assert (config.problem_type, config.host) == (problem, host)
+
+
+def test_what_suits_the_host_wins_over_what_suits_the_problem_and_a_file_over_both(tmp_path):
+    assert resolve({"problem_type": "digits"}).hidden_dim == 24
+    assert resolve({"host": "cnn"}).hidden_dim == 8
+    file = tmp_path / "c.yaml"
+    file.write_text("host: cnn\nhidden_dim: 5\n")
+    assert resolve({}, file).hidden_dim == 5
+
+
+def test_the_number_of_inputs_of_a_text_is_its_context():
+    assert resolve({"problem_type": "topics", "context": 32}).input_dim == 32
+
+
+def test_settings_that_the_problem_does_not_read_are_null():
+    config = resolve({"problem_type": "digits"})
+    assert {name for name, value in config if value is None} == {"n_samples", "noise", "rotations", "context"}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_resolved_config_resolves_to_itself(host):
+    config = resolve({"host": host})
+    assert resolve(config.model_dump()) == config
+
+
+def test_null_in_a_file_counts_as_not_given(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("n_samples: null\nhost:\n")
+    assert resolve({}, file) == resolve({})
+
+
 def test_a_number_like_1e_4_in_yaml_is_a_number(tmp_path):
     file = tmp_path / "c.yaml"
     file.write_text("delta: 1e-4\n")
@@ -71,6 +119,13 @@ def test_a_number_like_1e_4_in_yaml_is_a_number(tmp_path):
         ({"problem_type": "digit"}, "unknown problem 'digit': did you mean 'digits'"),
         ({"hiden_dim": 3}, "unknown setting 'hiden_dim': did you mean 'hidden_dim'"),
         ({"problem_type": "digits", "input_dim": 3}, "input_dim is 3, but digits has 64 inputs"),
+        ({"problem_type": "topics", "input_dim": 3}, "input_dim is 3, but topics has 64 inputs"),
+        ({"problem_type": "digits", "n_samples": 9}, "n_samples is 9, but digits does not read it; leave it out."),
+        ({"problem_type": "topics", "noise": 0.1}, "It reads context, n_samples, train_frac."),
+        ({"context": 9}, "context is 9, but spirals does not read it"),
+        ({"host": "transfromer"}, "unknown host 'transfromer': did you mean 'transformer'"),
+        ({"host": ["cnn"]}, "unknown host \"['cnn']\""),
+        ({"host": "cnn", "problem_type": "spirals"}, "spirals takes mlp, and cnn learns digits"),
     ],
 )
 def test_a_wrong_setting_is_one_clear_sentence(flags, complaint):

@@ -79,7 +79,7 @@ def test_a_seed_that_fails_in_the_shadow_is_left_out_of_the_pass(reason: str, an
     growth = grown(SeedState.TRAINING)
     healthy = growth.model(growth.inputs)
     growth.seed.module.answer = answer
-    growth.step()
+    growth.update()
     assert growth.seed.fault == reason
     assert all(parameter.grad is None for parameter in growth.seed.parameters())
     growth.seed.module.answer = None
@@ -173,6 +173,7 @@ def saved(model: nn.Module) -> nn.Module:
 @pytest.mark.parametrize("copied", [copy.deepcopy, saved])
 def test_sums_and_faults_go_with_a_copy_and_not_into_the_state_dict(copied) -> None:
     growth = grown(SeedState.SHADOWING, "mlp")
+    growth.model(growth.inputs)
     growth.seed.note_fault("for a reason")
     twin = copied(growth.model)
     growth.model.layers["blocks.0"].clear_sums()

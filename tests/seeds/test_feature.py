@@ -57,7 +57,14 @@ def test_the_fields_of_a_namedtuple_keep_their_names():
 
 @pytest.mark.parametrize(
     ("output", "type_name"),
-    [({"hidden": FEATURE}, "dict"), (None, "NoneType"), ((), "tuple"), ([], "list"), ((None, FEATURE), "tuple")],
+    [
+        ({"hidden": FEATURE}, "dict"),
+        (None, "NoneType"),
+        ("feature", "str"),
+        ((), "tuple without entries"),
+        ([], "list without entries"),
+        ((None, FEATURE), "tuple that starts with a NoneType"),
+    ],
 )
 def test_an_output_without_a_feature_is_refused_by_name_and_type(output, type_name):
     with pytest.raises(UsageError, match=f"the output of 'blocks.0' is a {type_name}; seeds grow on a tensor"):

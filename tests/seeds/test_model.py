@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -147,26 +149,53 @@ def test_a_submodule_that_is_never_called_is_refused_by_name() -> None:
         model(samples()[0])
 
 
-def test_a_submodule_that_is_called_twice_is_refused_by_name() -> None:
-    block = nn.Linear(6, 6)
-    with pytest.raises(kaslite.UsageError, match="called '0' 2 times"):
-        SeededModel(nn.Sequential(block, nn.ReLU(), block), "0", example_input=samples()[0])
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = nn.Linear(6, 6)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.block(self.block(inputs).relu())
 
 
-def test_a_submodule_without_a_feature_is_refused_by_name() -> None:
-    class Answers(nn.Module):
-        def forward(self, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-            return {"logits": inputs}
-
-    with pytest.raises(kaslite.UsageError, match=r"output of '0' is a dict"):
-        SeededModel(nn.Sequential(Answers()), "0", example_input=samples()[0])
+def test_a_submodule_that_is_called_twice_is_refused_by_name_and_leaves_no_hook() -> None:
+    host = Twice()
+    with pytest.raises(kaslite.UsageError, match="called 'block' 2 times"):
+        SeededModel(host, "block", example_input=samples()[0])
+    assert hooks(host) == 0
 
 
-def test_a_refused_first_forward_leaves_no_hook() -> None:
-    model = SeededModel(build("transformer"), "blocks.0.attention.out_proj")
-    with pytest.raises(kaslite.UsageError):
-        model(samples()[0])
-    assert hooks(model) == 0
+class Answers(nn.Module):
+    """Answers what it was made with."""
+
+    def __init__(self, answer: object) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, _inputs: torch.Tensor) -> object:
+        return self.answer
+
+
+REFUSED = {
+    "output of '0.0' is a NoneType": lambda: nn.Sequential(Answers(None)),
+    "output of '0.0' is a dict": lambda: nn.Sequential(Answers({"logits": torch.zeros(2)})),
+    "output of '0.0' is a str": lambda: nn.Sequential(Answers("logits")),
+    "output of '0.0' is a tuple without entries": lambda: nn.Sequential(Answers(())),
+    "output of '0.0' is a tuple that starts with a NoneType": lambda: nn.Sequential(Answers((None, torch.zeros(2)))),
+    "nothing can grow at '0.0': a feature of shape (2,)": lambda: nn.Sequential(Answers(torch.zeros(2))),
+    "nothing can grow at '0.0': its feature is of torch.int64": lambda: nn.Sequential(Answers(torch.zeros(2, 3).long())),
+}
+
+
+@pytest.mark.parametrize("looks", ["example_input", "first forward"])
+@pytest.mark.parametrize(("reason", "part"), REFUSED.items(), ids=REFUSED)
+def test_a_point_where_nothing_can_grow_is_refused_by_name_and_leaves_no_hook(reason: str, part, looks: str) -> None:
+    host, (inputs, _) = nn.Sequential(part()), samples()
+    model = None if looks == "example_input" else SeededModel(host, "0.0")
+    with pytest.raises(kaslite.UsageError, match=re.escape(reason)):
+        SeededModel(host, "0.0", example_input=inputs) if model is None else model(inputs)
+    assert hooks(host) == 0
+    assert all(module.training for module in host.modules())
 
 
 def test_probing_measures_every_layer_and_leaves_no_hook() -> None:
@@ -175,6 +204,6 @@ def test_probing_measures_every_layer_and_leaves_no_hook() -> None:
         for chunk in growth.inputs.split(100):
             growth.model(chunk)
     assert list(readings) == ["blocks.0", "blocks.1"]
-    assert readings["blocks.0"][1] > 0  # the seed turns the feature
-    assert readings["blocks.1"][1] == pytest.approx(0, abs=1e-6)  # nothing grows there
+    assert readings["blocks.0"].drift > 0  # the seed turns the feature
+    assert readings["blocks.1"].drift == pytest.approx(0, abs=1e-6)  # nothing grows there
     assert hooks(growth.model) == 1

@@ -109,7 +109,8 @@ def test_a_child_that_is_not_finite_shows() -> None:
 
 def test_a_row_that_does_not_fit_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kaslite.seeds.reservoir.BYTES", 16)
-    growth = in_training(steps=MIN_BATCHES)
+    growth = in_training()
+    growth.update()
     assert growth.seed.fault == "one row of what it reads, (8,), is more than its reservoir may hold"
 
 

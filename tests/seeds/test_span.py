@@ -100,6 +100,41 @@ def test_two_entries_that_meet_at_one_submodule_are_refused(at, meeting):
         find_spans(Host(), at)
 
 
+@pytest.mark.parametrize(
+    ("at", "outer", "inner"),
+    [
+        (["blocks.*", "blocks.*.linear"], "blocks.0", "blocks.0.linear"),
+        (["blocks.2.norm", "blocks.2"], "blocks.2", "blocks.2.norm"),
+        (["*", Span("blocks.1", reads="stem")], "blocks", "blocks.1"),
+    ],
+)
+def test_seeds_on_a_submodule_and_on_what_is_inside_it_are_refused_by_both_names(at, outer, inner):
+    with pytest.raises(UsageError, match=f"puts seeds on '{outer}' and on '{inner}' inside it; take one of the two"):
+        find_spans(Host(), at)
+
+
+def test_names_that_only_begin_alike_are_not_inside_one_another():
+    host = nn.Module()
+    host.block, host.block2 = nn.Linear(4, 4), nn.Linear(4, 4)
+    assert written(["block", "block2"], host) == ["block", "block2"]
+
+
+@pytest.mark.parametrize("at", ["stem", "tied", "*e*", Span("tied", reads="head")])
+def test_a_submodule_that_the_host_holds_under_two_names_is_refused_by_both(at):
+    host = Host()
+    host.tied = host.stem
+    with pytest.raises(UsageError, match="the host holds one submodule as 'stem' and as 'tied'"):
+        find_spans(host, at)
+
+
+def test_a_submodule_inside_a_shared_one_is_refused_by_both_names():
+    host = Host()
+    host.blocks.append(host.blocks[0])
+    with pytest.raises(UsageError, match=r"as 'blocks\.0\.linear' and as 'blocks\.3\.linear'"):
+        find_spans(host, "blocks.0.linear")
+    assert written("blocks.1", host) == ["blocks.1"]
+
+
 def test_a_compiled_host_has_the_names_of_the_plain_one():
     assert list(submodules(compiled(Host()))) == list(submodules(Host()))
 

@@ -1,12 +1,17 @@
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 import torch
 
+from kaslite.errors import UsageError
 from kaslite.experiment.config import RunConfig, resolve
-from kaslite.tasks import HOST_PATTERN, PROBLEMS
+from kaslite.randomness import global_stream
+from kaslite.tasks import HOST_PATTERN, HOSTS, PROBLEMS, check_fit, fitting_hosts
+from kaslite.tasks.catalogue import Inputs
 
+every_host = pytest.mark.parametrize("host", HOSTS)
 every_problem = pytest.mark.parametrize("name", PROBLEMS)
 
 
@@ -22,14 +27,25 @@ def test_it_loads_with_the_settings_that_suit_it(name):
     assert len(task.train) > len(task.validation) > 0
 
 
-@every_problem
-def test_its_defaults_are_settings_of_a_run(name):
-    assert PROBLEMS[name].defaults.keys() <= RunConfig.model_fields.keys()
+@pytest.mark.parametrize("entry", [*PROBLEMS.values(), *HOSTS.values()], ids=[*PROBLEMS, *HOSTS])
+def test_its_defaults_are_settings_of_a_run(entry):
+    assert entry.defaults.keys() <= RunConfig.model_fields.keys()
+    assert entry.summary
 
 
 @every_problem
-def test_it_says_what_it_is(name):
-    assert PROBLEMS[name].summary
+def test_the_settings_that_it_declares_are_those_that_it_reads(name):
+    class Noticing:
+        def __init__(self):
+            self.read = set()
+
+        def __getattr__(self, setting):
+            self.read.add(setting)
+            return getattr(config, setting)
+
+    config, settings = resolve({"problem_type": name}), Noticing()
+    PROBLEMS[name].load(settings, 0)
+    assert settings.read - {"train_frac", "input_dim"} == PROBLEMS[name].reads
 
 
 @every_problem
@@ -45,7 +61,50 @@ def test_its_inputs_are_finite_and_its_targets_are_classes(name):
     task = load(name)
     for part in (task.train, task.validation, task.test):
         assert part.inputs.isfinite().all()
-        assert set(part.targets.tolist()) == set(range(task.num_classes))
+        assert set(part.targets.flatten().tolist()) <= set(range(task.num_classes))
+
+
+@every_host
+def test_a_host_can_learn_its_own_problem(host):
+    check_fit(host, HOSTS[host].problem)
+
+
+@every_problem
+def test_some_host_can_learn_it(name):
+    assert fitting_hosts(name)
+
+
+@every_host
+def test_every_kind_of_input_that_a_host_reads_is_one_that_we_know(host):
+    assert HOSTS[host].reads in get_args(Inputs)
+
+
+@every_host
+def test_a_host_gives_logits_and_is_built_alike_from_one_stream(host):
+    task = load(HOSTS[host].problem)
+
+    def build():
+        with global_stream(torch.device("cpu"), 0, "host"):
+            return HOSTS[host].build(task.input_dim, 8, 2, task.num_classes)
+
+    first, second = build(), build()
+    outputs = first(task.train.inputs[:4])
+    assert outputs.shape == (*task.train.targets[:4].shape, task.num_classes)
+    assert torch.equal(outputs, second(task.train.inputs[:4]))
+
+
+@pytest.mark.parametrize(
+    ("host", "problem", "remedy"),
+    [
+        ("cnn", "spirals", "host 'cnn' reads image inputs, which spirals has not; spirals takes mlp, and cnn learns digits."),
+        ("mlp", "topics", "topics takes transformer, and mlp learns spirals, digits."),
+        ("transformer", "digits", "digits takes mlp, cnn, and transformer learns topics."),
+    ],
+)
+def test_a_host_that_cannot_read_a_problem_is_refused_with_what_would_fit(host, problem, remedy):
+    with pytest.raises(UsageError) as caught:
+        check_fit(host, problem)
+    assert str(caught.value).endswith(remedy)
 
 
 def test_seeds_sit_on_the_blocks():
@@ -53,5 +112,7 @@ def test_seeds_sit_on_the_blocks():
 
 
 def test_the_catalogue_is_read_without_torch():
-    program = "import sys; from kaslite.tasks import PROBLEMS; assert PROBLEMS; sys.exit('torch' in sys.modules)"
+    program = (
+        "import sys; from kaslite.tasks import HOSTS, PROBLEMS; assert HOSTS; assert PROBLEMS; sys.exit('torch' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", program], check=True)

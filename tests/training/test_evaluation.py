@@ -6,8 +6,15 @@ from torch import nn
 
 from kaslite import SeedState
 from kaslite.errors import UsageError
-from kaslite.training.evaluation import Evaluation, evaluate_now, evaluate_on, removal_cost
-from tests.growing import Growth, cross_entropies
+from kaslite.training.evaluation import (
+    Evaluation,
+    cross_entropies,
+    evaluate_now,
+    evaluate_on,
+    mean_cross_entropy,
+    removal_cost,
+)
+from tests.growing import Growth
 from tests.hosts import build, samples
 
 
@@ -35,6 +42,40 @@ def test_targets_that_are_numbers_make_it_a_regression() -> None:
     evaluation = evaluate_on(model, inputs, torch.zeros(64, 1), lambda y, t: (y - t).square().mean(1))
     torch.testing.assert_close(evaluation.losses, model(inputs).square().mean(1))
     assert evaluation.correct is None
+
+
+TEXT = (torch.randn(4, 7, 5, generator=torch.manual_seed(0)), torch.randint(5, (4, 7), generator=torch.manual_seed(1)))
+
+
+def test_a_text_has_one_loss_a_window_and_the_fraction_of_its_tokens_that_are_right() -> None:
+    logits, tokens = TEXT
+    evaluation = evaluate_on(nn.Identity(), logits, tokens, cross_entropies)
+    expected = [nn.functional.cross_entropy(window, after) for window, after in zip(logits, tokens, strict=True)]
+    torch.testing.assert_close(evaluation.losses, torch.stack(expected))
+    assert evaluation.accuracy == pytest.approx((logits.argmax(-1) == tokens).float().mean().item())
+    assert evaluation.loss == pytest.approx(mean_cross_entropy(logits, tokens).item())
+
+
+def test_of_samples_in_classes_the_losses_are_those_of_torch() -> None:
+    logits, classes = TEXT[0][:, 0], TEXT[1][:, 0]
+    assert torch.equal(cross_entropies(logits, classes), nn.functional.cross_entropy(logits, classes, reduction="none"))
+    assert torch.equal(mean_cross_entropy(logits, classes), nn.functional.cross_entropy(logits, classes))
+
+
+@pytest.mark.parametrize(
+    ("correct", "complaint"),
+    [
+        (torch.ones(2), r"has shape \(2,\); it has to be one boolean, or one fraction in \[0, 1\], for each of the 3 losses"),
+        (torch.ones(3, 1), r"has shape \(3, 1\)"),
+        (torch.ones(0, dtype=torch.bool), r"has shape \(0,\)"),
+        (torch.ones(3, dtype=torch.int64), "is torch.int64"),
+        (torch.tensor([0.0, 50.0, 100.0]), "lies between 0 and 100"),
+        (torch.tensor([0.0, 1.0, torch.nan]), "lies between nan and nan"),
+    ],
+)
+def test_verdicts_that_are_not_one_a_loss_are_refused(correct: torch.Tensor, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        Evaluation(torch.ones(3), correct)
 
 
 def test_evaluating_now_leaves_modes_and_statistics_as_they_were() -> None:

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-import kaslite
 from kaslite import BlendingConfig, Cull, Germinate, Grower, Plateau, SeededModel, SeedState, UsageError
 from kaslite.blueprints import Blueprint, FeatureKind, registry
 from tests.growing import Growth
@@ -126,9 +125,3 @@ def test_evaluate_has_to_return_one_loss_a_sample(answer):
     grower = Grower(seeded, optimizer, controller=Plateau(), blueprints=["mlp"], evaluate=lambda: answer)
     with pytest.raises(UsageError, match="one loss a sample"):
         grower.observe()
-
-
-@pytest.mark.parametrize("correct", [torch.ones(3), torch.ones(2, dtype=torch.bool), torch.ones(0, dtype=torch.bool)])
-def test_a_verdict_is_one_boolean_a_loss(correct):
-    with pytest.raises(UsageError, match="one boolean for each of the 3 losses"):
-        kaslite.Evaluation(torch.ones(3), correct)

@@ -27,7 +27,7 @@ def run(
 ) -> None:
     """Train a host on a problem and let it grow where learning stalls.
 
-    Flags win over the config file, that over what suits the problem, that over the defaults; --dry_run shows the outcome.
+    Flags win over the config file, that over what suits host and problem, that over the defaults; --dry_run shows the outcome.
 
     Parameters
     ----------

@@ -46,7 +46,8 @@ class Observation:
     val_loss: float | None
     val_accuracy: float | None
     health: Mapping[str, float | None]  # by layer; low = hardly tells samples apart
-    drift: Mapping[str, float | None]  # by layer
+    drift: Mapping[str, float | None]  # by layer; 1 - cosine between its feature with and without its seeds
+    scale_drift: Mapping[str, float | None]  # by layer; log ratio of the norms of these features
     blueprints: Mapping[str, tuple[str, ...]]  # by layer: what can grow there, in the user's order
     seeds: tuple[SeedObservation, ...]  # all seeds, the dormant ones too
 

@@ -27,9 +27,9 @@ class RunConfig(BaseModel):
 
     # The task; what the problem does not read is null
     problem_type: str = Field("spirals", description=f"What to learn: {', '.join(PROBLEMS)}.")
-    input_dim: int = Field(2, ge=2, description="Number of inputs of a generated problem.")
+    input_dim: int = Field(2, ge=2, description="Number of inputs, where the data does not fix it.")
     n_samples: int | None = Field(500, ge=1, description="Number of samples: points to generate, or windows of a text.")
-    noise: float | None = Field(0.1, ge=0, description="Noise level of a generated problem.")
+    noise: float | None = Field(0.1, ge=0, description="Noise on the points of the spirals.")
     rotations: float | None = Field(4.0, gt=0, description="Turns of each arm of the spirals.")
     context: int | None = Field(64, ge=2, description="Characters in a window of a text.")
     train_frac: float = Field(0.7, gt=0, lt=1, description="Fraction that trains; the rest is halved into validation and test.")

@@ -22,9 +22,12 @@ def feature_of(output: Any, name: str) -> Tensor:
         )
     if isinstance(feature, Tensor):
         return feature
+    kind = type(output).__name__
+    if isinstance(output, tuple | list):
+        kind = f"{kind} that starts with a {type(feature).__name__}" if output else f"{kind} without entries"
     raise UsageError(
-        f"the output of {name!r} is a {type(output).__name__}; seeds grow on a tensor or on the first tensor of a tuple: "
-        "put them on a submodule that returns one."
+        f"the output of {name!r} is a {kind}; seeds grow on a tensor, or on one that a tuple or list starts with: "
+        "put them on a submodule that returns such a one."
     )
 
 

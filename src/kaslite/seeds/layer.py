@@ -18,8 +18,8 @@ from kaslite.seeds.chunk import WHOLE, Chunk, cut
 from kaslite.seeds.fault import delta_or_fault
 from kaslite.seeds.feature import feature_of, with_feature
 from kaslite.seeds.objectives import pass_beside
+from kaslite.seeds.probe import FeatureReading, Probe
 from kaslite.seeds.seed import Seed
-from kaslite.signals import feature as statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class SeedLayer(nn.Module):
         self.causal = causal
         self.chunked = chunked
         self.seeds = tuple(Seed(span.writes, index) for index in range(seeds))
-        self.probe: list[tuple[int, Tensor, Tensor]] | None = None  # (samples, health, drift) a pass, while probing
+        self.probe: Probe | None = None
         self.read_sum = torch.zeros(())
         self._blended: tuple[Seed, ...] = ()
         self._shadowed: tuple[Seed, ...] = ()
@@ -76,9 +76,14 @@ class SeedLayer(nn.Module):
     @staticmethod
     def _shape_of(feature: Tensor, name: str) -> FeatureShape:
         try:
-            return FeatureShape.of(feature)
+            shape = FeatureShape.of(feature)
         except UsageError as error:
             raise UsageError(f"nothing can grow at {name!r}: {error}") from None
+        if feature.is_floating_point():
+            return shape
+        raise UsageError(
+            f"nothing can grow at {name!r}: its feature is of {feature.dtype}; seeds add to floating-point numbers."
+        )
 
     def _cut(self, feature: FeatureShape, name: str) -> list[Chunk]:
         if not self.chunked or len(self.seeds) == 1:
@@ -102,20 +107,15 @@ class SeedLayer(nn.Module):
 
     def start_probe(self, host: dict[str, nn.Module]) -> None:
         """Look at the feature in every forward pass until `stop_probe`, with or without live seeds."""
-        self.probe = []
+        self.probe = Probe()
         self._hook(host, wanted=True)
 
-    def stop_probe(self, host: dict[str, nn.Module]) -> tuple[float, float] | None:
-        """Return health and drift over all samples that passed, or ``None`` if none did."""
-        passes, self.probe = self.probe or [], None
+    def stop_probe(self, host: dict[str, nn.Module]) -> FeatureReading | None:
+        """Return what was seen of all samples that passed, or ``None`` if none did."""
+        probe, self.probe = self.probe, None
         self.forget_read()  # of a forward pass that raised
         self._hook(host, wanted=bool(self._blended or self._shadowed))
-        samples = sum(count for count, _, _ in passes)
-        if not samples:
-            return None
-        rows = torch.stack([count / samples * torch.stack([health, drift]) for count, health, drift in passes])
-        health, drift = rows.sum(0).tolist()
-        return health, drift
+        return None if probe is None else probe.read()
 
     def clear_sums(self) -> None:
         """Start the sums of what was read and added anew."""
@@ -151,7 +151,7 @@ class SeedLayer(nn.Module):
             for seed in self._shadowed:
                 after = pass_beside(seed, read, after)
         if self.probe is not None:
-            self.probe.append((len(before), statistics.health(after), statistics.drift(before, after)))
+            self.probe.see(before, after)
         return None if after is before else with_feature(output, after)
 
     def _blend(self, read: Tensor, before: Tensor, *, watched: bool) -> Tensor:

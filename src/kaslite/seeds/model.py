@@ -24,6 +24,7 @@ from kaslite.seeds.span import Span, find_spans, submodules
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kaslite.seeds.probe import FeatureReading
     from kaslite.seeds.seed import Seed
 
 
@@ -161,12 +162,12 @@ class SeededModel(nn.Module):
         topology_changed()
 
     @contextmanager
-    def probing(self) -> Iterator[dict[str, tuple[float, float]]]:
-        """Measure health and drift of every layer in the forward passes made inside; the dict is filled at the end.
+    def probing(self) -> Iterator[dict[str, FeatureReading]]:
+        """Measure the feature of every layer in the forward passes made inside; the dict is filled at the end.
 
         Compiled models run eagerly meanwhile, because their graphs know nothing of the probes.
         """
-        readings: dict[str, tuple[float, float]] = {}
+        readings: dict[str, FeatureReading] = {}
         host = submodules(self.host)
         for layer in self.layers.values():
             layer.start_probe(host)

@@ -34,9 +34,12 @@ class Span:
 
 
 def submodules(host: nn.Module) -> dict[str, nn.Module]:
-    """Return the host's submodules by name; the wrapper that ``torch.compile`` adds leaves no trace in the names."""
+    """Return the host's submodules by name, a shared one by each of its names.
+
+    The wrapper that ``torch.compile`` adds leaves no trace in the names.
+    """
     found = {}
-    for name, module in host.named_modules():
+    for name, module in host.named_modules(remove_duplicate=False):
         plain = ".".join(part for part in name.split(".") if part != _COMPILED)
         if plain:
             found[plain] = module
@@ -49,7 +52,8 @@ def find_spans(host: nn.Module, at: str | Span | Sequence[str | Span]) -> list[S
     A ``*`` in a pattern stands for one part of a dotted name: ``blocks.*`` is ``blocks.0`` and not ``blocks.0.linear``.
 
     Raises:
-        UsageError: if a pattern or a name matches nothing, or if two of them meet at one submodule.
+        UsageError: if a pattern or a name matches nothing, if two of them meet at one submodule or one inside the other, or
+            if the host holds a submodule under two names.
     """
     known = submodules(host)
     spans: list[Span] = []
@@ -67,6 +71,8 @@ def find_spans(host: nn.Module, at: str | Span | Sequence[str | Span]) -> list[S
             f"two entries of at= write to {twice[0]!r}; a submodule carries one seed layer "
             "(use seeds_per_layer to put several seeds there)."
         )
+    for name in written:
+        _check_alone(name, written, known)
     order = {name: place for place, name in enumerate(known)}
     return sorted(spans, key=lambda span: order[span.writes])
 
@@ -81,6 +87,21 @@ def _matching(pattern: str, known: Mapping[str, nn.Module]) -> list[Span]:
     if not spans:
         raise _no_such(pattern, known)
     return spans
+
+
+def _check_alone(name: str, written: Sequence[str], known: Mapping[str, nn.Module]) -> None:
+    inside = next((other for other in written if other.startswith(f"{name}.")), None)
+    if inside is not None:
+        raise UsageError(
+            f"at= puts seeds on {name!r} and on {inside!r} inside it; take one of the two, "
+            "or a pattern that does not match both."
+        )
+    shared = [other for other, module in known.items() if module is known[name]]
+    if len(shared) > 1:
+        raise UsageError(
+            f"the host holds one submodule as {' and as '.join(map(repr, shared))}, and seeds on {name!r} could not tell "
+            "its calls apart; put them on a submodule that is held once, such as what contains it."
+        )
 
 
 def _checked(span: Span, known: Mapping[str, nn.Module]) -> Span:

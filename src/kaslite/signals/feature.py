@@ -29,3 +29,15 @@ def drift(before: Float[Tensor, " batch *rest"], after: Float[Tensor, " batch *r
     rows = before.detach().float().flatten(1), after.detach().float().flatten(1)
     cosines = functional.cosine_similarity(*rows, dim=1)
     return 1 - cosines.where((rows[0] != rows[1]).any(1), 1.0).mean()
+
+
+def scale_drift(before: Float[Tensor, " batch *rest"], after: Float[Tensor, " batch *rest"]) -> Float[Tensor, ""]:
+    """Return ``log(|after| / |before|)`` of each sample's feature, averaged: 0 = same size, log 2 = twice as large.
+
+    What `drift` cannot see. A sample that did not change counts 0, and so does one whose feature is all zeros before or after:
+    it has no ratio, and its drift is 1.
+    """
+    if after is before:
+        return torch.zeros((), device=before.device)
+    old, new = before.detach().float().flatten(1).norm(dim=1), after.detach().float().flatten(1).norm(dim=1)
+    return (new / old).log().where((old > 0) & (new > 0) & (old != new), 0.0).mean()

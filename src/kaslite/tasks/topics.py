@@ -7,11 +7,11 @@ training text, word for word.
 
 from __future__ import annotations
 
+from pydoc_data.topics import topics
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from pydoc_data.topics import topics
 
 from kaslite.errors import DataError
 from kaslite.randomness import generator

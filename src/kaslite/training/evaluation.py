@@ -62,7 +62,8 @@ def _check_verdicts(correct: Tensor, losses: Tensor) -> None:
     else:
         return
     raise UsageError(
-        f"Evaluation.correct {wrong}; it has to be one boolean, or one fraction in [0, 1], for each of the {len(losses)} losses."
+        f"Evaluation.correct {wrong}; it has to be one boolean, or one fraction in [0, 1], "
+        f"for each of the {len(losses)} losses."
     )
 
 

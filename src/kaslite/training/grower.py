@@ -126,6 +126,7 @@ class Grower:
         self.controller = controller
         self.blueprints = _able(blueprints, shadow_objective)
         self.schedulers = tuple(schedulers)
+        self._shadow_objective = shadow_objective
         self._emit = emit
         self._events: list[Event] = []
         if evaluate is None and twin is not None:
@@ -243,6 +244,7 @@ class Grower:
             "between_epochs": self._between_epochs,
             "seeds": capture_seeds(self.model),
             "parameters": optimizer_names(self.model, self.optimizer),
+            "shadow_objective": self._shadow_objective,
             "trainers": self._transitions.trainers_state(),
             "twins": None if self._twins is None else self._twins.state_dict(),
             "observer": self._observer.state_dict(),
@@ -261,7 +263,7 @@ class Grower:
         """
         prepared = prepare_seeds(self.model, state["seeds"])
         check_optimizer(self.model, self.optimizer, state["parameters"])
-        _check_parts(state, self.controller, self.schedulers)
+        self._check_parts(state)
         put_seeds(self.model, prepared)
         put_parameters(self.model, self.optimizer, state["parameters"])
         self._transitions.epoch = state["epoch"]
@@ -294,6 +296,19 @@ class Grower:
             if self._twins is not None:
                 self._twins.renew()
             self.keep_snapshot()
+
+    def _check_parts(self, state: Tree) -> None:
+        """Refuse the state of a Grower that was made with other parts."""
+        own = _controller_state(self.controller)
+        parts = {
+            "controller": [None if part is None else part["type"] for part in (state["controller"], own)],
+            "shadow_objective": [state["shadow_objective"], self._shadow_objective],
+            "schedulers": [len(state["schedulers"]), len(self.schedulers)],
+            "twin": [state["twins"] is not None, self._twins is not None],
+        }
+        for name, (there, here) in parts.items():
+            if there != here:
+                raise StorageError(f"its Grower was made with another {name}=: {there!r} there, and {here!r} here.")
 
     def _expel_faulty(self) -> None:
         for seed, reason in self._guard.take_faults():
@@ -339,19 +354,6 @@ def _check_arguments(model: SeededModel, optimizer: Optimizer, shadow_lr: float,
         raise UsageError(f"shadow_lr is {shadow_lr}; a learning rate is positive.")
     if not 0 <= progress_thresh <= 1:
         raise UsageError(f"progress_thresh is {progress_thresh}; training progress lies in [0, 1].")
-
-
-def _check_parts(state: Tree, controller: Controller, schedulers: Sequence[Stateful]) -> None:
-    saved, own = state["controller"], _controller_state(controller)
-    if (saved and saved["type"]) != (own and own["type"]):
-        raise StorageError(
-            f"it is of another controller: {saved['type'] if saved else 'one without state'} there, "
-            f"and {own['type'] if own else 'one without state'} here."
-        )
-    if len(state["schedulers"]) != len(schedulers):
-        raise StorageError(
-            f"it holds {len(state['schedulers'])} schedulers, and the Grower has {len(schedulers)}; give it the same ones."
-        )
 
 
 def _controller_state(controller: Controller) -> Tree | None:

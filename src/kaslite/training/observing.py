@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from kaslite.blueprints import Blueprint
     from kaslite.seeds import Seed, SeededModel
+    from kaslite.seeds.probe import FeatureReading
     from kaslite.training.evaluation import Evaluate
     from kaslite.training.twin import Twins
 
@@ -34,7 +35,7 @@ class Observer:
         self._model = model
         self._evaluate = None if evaluate is None else partial(evaluate_now, model, evaluate)
         self._twins = twins  # None: the evidence is the removal cost
-        self._readings: dict[str, tuple[float, float]] = {}  # (health, drift) by layer
+        self._readings: dict[str, FeatureReading] = {}  # by layer
         self.train_loss: float | None = None
         self.val_loss: float | None = None
         self.val_accuracy: float | None = None
@@ -58,7 +59,7 @@ class Observer:
     @property
     def health(self) -> dict[str, float]:
         """Health of each layer that was measured."""
-        return {name: reading[0] for name, reading in self._readings.items()}
+        return {name: reading.health for name, reading in self._readings.items()}
 
     def state_dict(self) -> dict[str, float | None]:
         """Return the last measurement, as far as later moves ask for it."""
@@ -76,13 +77,15 @@ class Observer:
     def observation(self, epoch: int, blueprints: Sequence[Blueprint]) -> Observation:
         """Return all that is known at the end of ``epoch``."""
         layers = self._model.layers
+        readings = {name: self._readings.get(name) for name in layers}
         return Observation(
             epoch=epoch,
             train_loss=self.train_loss,
             val_loss=self.val_loss,
             val_accuracy=self.val_accuracy,
-            health={name: self._readings[name][0] if name in self._readings else None for name in layers},
-            drift={name: self._readings[name][1] if name in self._readings else None for name in layers},
+            health={name: None if reading is None else reading.health for name, reading in readings.items()},
+            drift={name: None if reading is None else reading.drift for name, reading in readings.items()},
+            scale_drift={name: None if reading is None else reading.scale_drift for name, reading in readings.items()},
             blueprints={
                 name: tuple(b.name for b in blueprints if all(_fits(b, seed) for seed in layer.seeds))
                 for name, layer in layers.items()

@@ -75,6 +75,7 @@ def capture(model: SeededModel, optimizer: Optimizer, grower: Grower) -> Tree:
     return {
         "host": dict(model.host.state_dict()),
         "grower": grower.state_dict(),
+        "optimizer_kind": type(optimizer).__name__,
         "optimizer": optimizer.state_dict(),
         "streams": global_state(),
         "num_threads": torch.get_num_threads(),
@@ -86,6 +87,8 @@ def restore(tree: Tree, model: SeededModel, optimizer: Optimizer, grower: Grower
     if not isinstance(tree, dict) or not {"host", "grower", "optimizer", "streams"} <= tree.keys():
         raise StorageError("it holds no training.")
     check_host(model.host, tree["host"])
+    if tree["optimizer_kind"] != type(optimizer).__name__:
+        raise StorageError(f"its optimizer is {tree['optimizer_kind']} there, and {type(optimizer).__name__} here.")
     grower.load_state_dict(tree["grower"])
     model.host.load_state_dict(tree["host"])
     load_moments(optimizer, tree["optimizer"], keep_options=False)

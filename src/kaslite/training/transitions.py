@@ -124,10 +124,7 @@ class Transitions:
 
     def trainers_state(self) -> list[dict[str, Any]]:
         """Return the state of every shadow trainer."""
-        return [
-            {"place": list(place), "state": trainer.state_dict()}
-            for place, trainer in self.trainers.items()
-        ]
+        return [{"place": list(place), "state": trainer.state_dict()} for place, trainer in self.trainers.items()]
 
     def load_trainers(self, states: list[dict[str, Any]]) -> None:
         """Make trainers anew for the seeds in training, as they were."""
