@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 import kaslite
 from kaslite import Advance, Cull, Fossilize, Germinate, Grower, SeededModel, SeedState, Wait
 from kaslite.blending import BlendingConfig
 from kaslite.training.evaluation import Evaluation, evaluate_now, evaluate_on
 from tests.hosts import build, samples
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
 
 PATH = (
     SeedState.GERMINATED,

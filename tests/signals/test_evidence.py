@@ -21,7 +21,7 @@ from kaslite.signals.interval import Interval
     ],
 )
 @pytest.mark.parametrize("measure", ["removal", "twin"])
-def test_evidence_is_sure_only_if_its_whole_interval_is_on_one_side(measure, lower, upper, proves, refutes) -> None:  # noqa: PLR0913
+def test_evidence_is_sure_only_if_its_whole_interval_is_on_one_side(measure, lower, upper, proves, refutes) -> None:
     evidence = Evidence(measure, Interval(mean=(lower + upper) / 2, lower=lower, upper=upper))
     assert (evidence.proves, evidence.refutes) == (proves, refutes)
 

@@ -195,8 +195,9 @@ HEALTHY = {
     "falling fast, noise of 30 %": lambda rng: fall(5, 0.1) * rng.lognormal(0, 0.3, EPOCHS),
     "falling slowly, noise of 50 %": lambda rng: fall(40, 0) * rng.lognormal(0, 0.5, EPOCHS),
     "down to 1e-4, spikes of up to 7 epochs to 1e-2": spiked,
-    "overfitting to 4 times the minimum": lambda rng: (fall(5, 0.1) + 0.3 * np.clip((T - 30) / 100, 0, 1))
-    * rng.lognormal(0, 0.1, EPOCHS),
+    "overfitting to 4 times the minimum": lambda rng: (
+        (fall(5, 0.1) + 0.3 * np.clip((T - 30) / 100, 0, 1)) * rng.lognormal(0, 0.1, EPOCHS)
+    ),
     "from 50 to 1 in the first epochs": lambda rng: (1 + 49 * np.exp(-T / 1.5)) * rng.lognormal(0, 0.2, EPOCHS),
     "warm restarts to three times the loss": lambda rng: restarted(rng, 0.2),
     "from 3 to -5": lambda rng: -5 + 8 * np.exp(-T / 20) + 0.3 * rng.normal(size=EPOCHS),

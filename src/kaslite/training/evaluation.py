@@ -74,8 +74,8 @@ Evaluate = Callable[[], Evaluation | Tensor]
 def evaluate_now(model: torch.nn.Module, evaluate: Evaluate) -> Evaluation:
     """Evaluate a model in eval mode, without gradients; it is left as it was, and so are the global random streams.
 
-    A ``DataLoader`` draws from them each time that it is walked through. So seeds on trial, which are evaluated more often, shift
-    no data order, and what is compared in pairs is evaluated with the same draws.
+    A ``DataLoader`` draws from them each time that it is walked through. So seeds on trial, which are evaluated more often,
+    shift no data order, and what is compared in pairs is evaluated with the same draws.
 
     Raises:
         UsageError: if what comes back is not one loss a sample.

@@ -1,8 +1,8 @@
 """A seedless twin: a copy of model and optimizer, forked when a seed germinates, that trains on without it.
 
 What the model gains against its twin is what the seed is worth; what it costs to remove the seed is not, because the host has
-adapted to it. What else begins to blend meanwhile counts in too: grow one seed at a time. A twin doubles the cost of training while
-a seed grows. Not for: training; the caller says how.
+adapted to it. What else begins to blend meanwhile counts in too: grow one seed at a time. A twin doubles the cost of training
+while a seed grows. Not for: training; the caller says how.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class TwinTraining:
         for name, takes in (("train", "a model and its optimizer"), ("evaluate", "a model")):
             if not callable(getattr(self, name)):
                 raise UsageError(f"TwinTraining({name}={getattr(self, name)!r}) has to be a function of {takes}.")
+
 
 Options = list[dict[str, Any]]
 """Learning rate and all other options of each group of an optimizer."""
