@@ -101,9 +101,13 @@ class Growth:
             controller=self.controller,
             evaluate=self.evaluate if measured else None,
             blending=BlendingConfig(fixed_steps=fixed_steps, tick=tick),
-            schedulers=[] if self.scheduler is None else [self.scheduler],
-            **{"progress_thresh": 1.0, "shadow_lr": 1e-2, "blueprints": ["mlp", "low_rank"]}
-            | grower,  # 1: no seed blends by itself
+            **{
+                "schedulers": [] if self.scheduler is None else [self.scheduler],
+                "progress_thresh": 1.0,  # no seed blends by itself
+                "shadow_lr": 1e-2,
+                "blueprints": ["mlp", "low_rank"],
+            }
+            | grower,
         )
 
     @property

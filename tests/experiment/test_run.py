@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from kaslite.errors import KasliteError
+from kaslite.errors import DivergedError, KasliteError
 from kaslite.events import EpochCompleted, RunFinished
 from kaslite.experiment.config import resolve
 from kaslite.experiment.run import run
@@ -48,7 +48,7 @@ def events_of(run_dir):
 
 def test_a_run_leaves_config_events_and_metrics(tmp_path):
     result = run(resolve(SMALL), tmp_path)
-    assert {path.name for path in result.run_dir.iterdir()} == {"config.yaml", "events.jsonl", "metrics.json"}
+    assert {path.name for path in result.run_dir.iterdir()} == {"checkpoints", "config.yaml", "events.jsonl", "metrics.json"}
     assert json.loads((result.run_dir / "metrics.json").read_text()) == result.metrics
 
 
@@ -112,10 +112,12 @@ def test_a_run_that_is_cut_off_says_so_and_leaves_no_result(tmp_path, failure, s
     assert not (run_dir / "metrics.json").exists()
 
 
-def test_a_run_that_diverges_ends_with_an_unmeasured_loss(tmp_path):
-    result = run(resolve({**SMALL, "lr": 1e30}), tmp_path)
-    assert result.metrics["val_loss"] is None
-    assert events_of(result.run_dir)[-1].status == "completed"
+def test_a_run_that_comes_apart_again_and_again_fails_and_says_why(tmp_path):
+    with pytest.raises(DivergedError, match="lower the learning rate"):
+        run(resolve({**SMALL, "lr": 1e30}), tmp_path)
+    events = events_of(next(tmp_path.iterdir()))
+    assert [event.to_epoch for event in events if event.type == "governor_rolled_back"] == [0, 0, 0]
+    assert events[-1].status == "failed"
 
 
 @pytest.mark.parametrize("wrong", [{"at": "nothing.*"}, {"n_samples": 2}, {"blueprints": ("mpl",)}])

@@ -46,7 +46,7 @@ class Run:
             drift_warn=drift_warn,
             emit=self.events.append,
         )
-        self.last = self.trainer.fit(phases)
+        self.trainer.fit(phases)
 
     def batches(self, epoch: int):
         for inputs, targets in self.split.batches(32, 0, epoch):
@@ -97,7 +97,7 @@ def test_epochs_are_counted_through_all_phases() -> None:
         (4, "phase_2"),
         (5, "phase_2"),
     ]
-    assert run.last.epoch == 5
+    assert run.growth.grower.epoch == 5
 
 
 def test_nothing_is_decided_in_a_phase_that_does_not_grow() -> None:
@@ -145,9 +145,8 @@ def test_the_best_accuracy_is_the_highest_so_far() -> None:
 
 def test_drift_above_the_threshold_is_warned_of() -> None:
     run = Run(GROW, drift_warn=1e-6)
-    assert [(event.epoch, event.layer, event.seed, event.threshold) for event in run.all("drift_warned")] == [
-        (5, "blocks.0", 0, 1e-6)
-    ]
+    warnings = [(event.epoch, event.layer, event.seed, event.measure, event.threshold) for event in run.all("drift_warned")]
+    assert warnings == [(5, "blocks.0", 0, "cosine", 1e-6), (5, "blocks.0", 0, "scale", 1e-6)]
     assert not Run(GROW, drift_warn=1.9).all("drift_warned")
 
 
@@ -167,14 +166,14 @@ SEED_FLOPS = 3 * sum(products(16, 32, 16))  # its LayerNorm does
 
 def test_flops_of_training_are_those_counted_by_hand() -> None:
     run = Run(host=MLP(6, 16, 2, 2), phases=(Phase("phase_1", 3, grows=False),))
-    assert run.trainer.train_flops == pytest.approx(300 * HOST_FLOPS, rel=0.01)
+    assert run.trainer.flops.total == pytest.approx(300 * HOST_FLOPS, rel=0.01)
 
 
 def test_flops_of_a_seed_are_counted_from_the_step_at_which_it_joins() -> None:
     run = Run(GROW[:1], host=MLP(6, 16, 2, 2), phases=(Phase("phase_2", 2, grows=True),))
     assert run.growth.seed.state is SeedState.TRAINING
     # Of the second epoch's steps, of 32, 32, 32 and 4 samples, all but the first pass the seed.
-    assert run.trainer.train_flops == pytest.approx(200 * HOST_FLOPS + 68 * SEED_FLOPS, rel=0.01)
+    assert run.trainer.flops.total == pytest.approx(200 * HOST_FLOPS + 68 * SEED_FLOPS, rel=0.01)
 
 
 def test_equal_runs_tell_equal_events() -> None:

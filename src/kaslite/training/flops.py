@@ -5,10 +5,11 @@ Not for: blueprints; `kaslite.blueprints.cost` counts one by itself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from torch.utils.flop_counter import FlopCounterMode
+import torch
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from kaslite.seeds import SeededModel
+
+
+def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+def _attention_backward(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    return sdpa_backward_flop_count(gradient, query, key, value)
+
+
+# torch counts attention on the GPU, and on the CPU as 0.
+_CPU_ATTENTION = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,  # noqa: SLF001  its only name
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,  # noqa: SLF001  likewise
+}
 
 
 class FlopMeter:
@@ -31,7 +47,7 @@ class FlopMeter:
         if topology == model.topology_changes:
             answer = work()
         else:
-            with FlopCounterMode(display=False) as counter:
+            with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
                 answer = work()
             per_sample = counter.get_total_flops() / samples
             self._counted[model] = model.topology_changes, per_sample

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kaslite.events import Event, GovernorRolledBack, SeedRestored
-from kaslite.lifecycle import GROWING, ISOLATED
+from kaslite.lifecycle import GROWING, ISOLATED, LIVE, SeedState
 from kaslite.training.governor import Governor
 from kaslite.training.snapshot import Snapshot, is_finite
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from kaslite.training.governor import GovernorConfig
     from kaslite.training.transitions import Transitions
 
+_SUSPECT = GROWING - ISOLATED
+_CULLED = {SeedState.CULLED, SeedState.EMBARGOED}
+
 
 class Recovery:
     """Keeps the last healthy state of a run, and goes back to it."""
@@ -33,13 +36,14 @@ class Recovery:
         self._transitions = transitions
         self._snapshot: Snapshot | None = None
         self.is_healthy = True  # when it was last looked at
+        self._rolled_back_in = -1  # epoch of the last rollback
         optimizer.register_step_pre_hook(self._before_step)
 
     def keep(self) -> None:
         """Keep the present state as the one to go back to, if it is healthy."""
         self.is_healthy = self._governor.is_calm and is_finite(self._model)
         if self.is_healthy:
-            self._snapshot = Snapshot(self._model, self._optimizer, self._transitions)
+            self._take()
 
     def check(self, train_loss: float | None, val_loss: float | None, health: Mapping[str, float]) -> list[Event]:
         """Judge the epoch that has ended, and go back if it has to be.
@@ -50,13 +54,14 @@ class Recovery:
         reason = self._governor.judge(train_loss=train_loss, val_loss=val_loss, health=health)
         if reason is None or self._snapshot is None:  # None: no step was ever taken
             return []
-        suspects = self._suspects()
+        # Those that were culled since are suspects too: what is restored of them must not live on.
+        suspects = {seed.place for seed in self._model.seeds if seed.state in _SUSPECT | _CULLED}
         self._snapshot.restore(self._model, self._optimizer, self._transitions)
         self._governor.note_rollback(reason)
+        self._rolled_back_in = self._transitions.epoch
         events = [self._rolled_back(reason)]
-        # Those of then too: what was culled in the sick epochs does not come back.
         for seed in self._model.seeds:
-            if seed.place in suspects | self._suspects() and seed.state in GROWING:
+            if seed.state in _SUSPECT or (seed.place in suspects and seed.state in LIVE):
                 events += self._transitions.expel(seed, f"the governor went back: {reason}")
         return events
 
@@ -69,12 +74,15 @@ class Recovery:
         self._governor.load_state_dict(state)
         self._snapshot = None
 
-    def _suspects(self) -> set[tuple[str, int]]:
-        return {seed.place for seed in self._model.seeds if seed.state in GROWING - ISOLATED}
-
     def _before_step(self, *_: Any) -> None:
         if self._snapshot is None and is_finite(self._model):  # the first step of all
-            self._snapshot = Snapshot(self._model, self._optimizer, self._transitions)
+            self._take()
+
+    def _take(self) -> None:
+        now = self._transitions.epoch
+        # In an epoch that was rolled back the host is as it was after an earlier one.
+        epoch = self._snapshot.epoch if self._snapshot is not None and now == self._rolled_back_in else now
+        self._snapshot = Snapshot(self._model, self._optimizer, self._transitions, epoch)
 
     def _rolled_back(self, reason: str) -> Event:
         assert self._snapshot is not None, "there was something to go back to"

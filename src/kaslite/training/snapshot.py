@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class Snapshot:
     """The state of a run at the end of a healthy epoch."""
 
-    def __init__(self, model: SeededModel, optimizer: Optimizer, transitions: Transitions) -> None:
-        self.epoch = transitions.epoch
+    def __init__(self, model: SeededModel, optimizer: Optimizer, transitions: Transitions, epoch: int) -> None:
+        self.epoch = epoch  # after which the host was as it is
         self._tree: Tree = snapshot_of(
             {
                 "host": dict(model.host.state_dict()),
@@ -45,6 +45,7 @@ class Snapshot:
 
     def restore(self, model: SeededModel, optimizer: Optimizer, transitions: Transitions) -> None:
         """Go back: the same host, seeds, moments and streams, bit for bit."""
+        optimizer.zero_grad()  # what has come apart must not be stepped on
         put_seeds(model, prepare_seeds(model, self._tree["seeds"]))
         model.host.load_state_dict(self._tree["host"])
         put_parameters(model, optimizer, self._tree["parameters"])
