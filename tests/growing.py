@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,12 @@ from kaslite import Advance, Cull, Fossilize, Germinate, Grower, SeededModel, Se
 from kaslite.blending import BlendingConfig
 from kaslite.training.evaluation import Evaluation, evaluate_now, evaluate_on
 from tests.hosts import build, samples
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
 
 PATH = (
     SeedState.GERMINATED,
@@ -54,6 +61,8 @@ class Growth:
         measured: whether the grower is given ``evaluate=``.
         steps_per_epoch: of `epoch`.
         chunked: as in `SeededModel`.
+        optimize: maps the model to its optimizer; AdamW with ``lr`` if not given.
+        schedule: maps the optimizer to a scheduler of its learning rates, which the grower is told of.
         grower: more arguments of the `Grower`.
     """
 
@@ -72,6 +81,8 @@ class Growth:
         tick: str = "step",
         steps_per_epoch: int = 4,
         chunked: bool = False,
+        optimize: Callable[[nn.Module], Optimizer] | None = None,
+        schedule: Callable[[Optimizer], LRScheduler] | None = None,
         **grower,
     ) -> None:
         self.inputs, self.targets = samples(512)
@@ -81,7 +92,8 @@ class Growth:
         self.steps_per_epoch = steps_per_epoch
         host = build(host) if isinstance(host, str) else host
         self.model = SeededModel(host, at, seeds_per_layer, chunked=chunked, example_input=self.inputs)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=lr)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=lr) if optimize is None else optimize(self.model)
+        self.scheduler = None if schedule is None else schedule(self.optimizer)
         self.controller = Scripted(*decisions)
         self.grower = Grower(
             self.model,
@@ -89,8 +101,13 @@ class Growth:
             controller=self.controller,
             evaluate=self.evaluate if measured else None,
             blending=BlendingConfig(fixed_steps=fixed_steps, tick=tick),
-            **{"progress_thresh": 1.0, "shadow_lr": 1e-2, "blueprints": ["mlp", "low_rank"]}
-            | grower,  # 1: no seed blends by itself
+            **{
+                "schedulers": [] if self.scheduler is None else [self.scheduler],
+                "progress_thresh": 1.0,  # no seed blends by itself
+                "shadow_lr": 1e-2,
+                "blueprints": ["mlp", "low_rank"],
+            }
+            | grower,
         )
 
     @property

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kaslite.errors import UsageError
+from kaslite.randomness import global_streams_kept
 from kaslite.seeds.modes import looking_at
 from kaslite.signals.interval import mean_interval
 
@@ -71,12 +72,15 @@ Evaluate = Callable[[], Evaluation | Tensor]
 
 
 def evaluate_now(model: torch.nn.Module, evaluate: Evaluate) -> Evaluation:
-    """Evaluate a model in eval mode, without gradients; it is left as it was.
+    """Evaluate a model in eval mode, without gradients; it is left as it was, and so are the global random streams.
+
+    A ``DataLoader`` draws from them each time that it is walked through. So seeds on trial, which are evaluated more often,
+    shift no data order, and what is compared in pairs is evaluated with the same draws.
 
     Raises:
         UsageError: if what comes back is not one loss a sample.
     """
-    with looking_at(model):
+    with looking_at(model), global_streams_kept():
         answer = evaluate()
     return answer if isinstance(answer, Evaluation) else Evaluation(answer)
 

@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from kaslite.errors import DivergedError, UsageError
-from kaslite.signals.divergence import has_collapsed, loss_bound
+from kaslite.signals.divergence import FEWEST, has_collapsed, loss_bound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +39,8 @@ class GovernorConfig:
         for name in ("window", "sensitivity", "patience", "max_rollbacks"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} is {getattr(self, name)}; the governor's settings are positive.")
+        if self.window < FEWEST:
+            raise UsageError(f"window is {self.window}; what is usual shows in {FEWEST} epochs or more.")
 
 
 class Governor:
@@ -46,8 +48,9 @@ class Governor:
 
     def __init__(self, config: GovernorConfig) -> None:
         self._config = config
-        self._early: list[float] = []
-        self._losses: deque[float] = deque(maxlen=config.window)
+        # By kind of loss: a training loss says nothing about what is usual for a validation loss.
+        self._early: dict[str, list[float]] = {"training": [], "validation": []}
+        self._losses = {kind: deque[float](maxlen=config.window) for kind in self._early}
         self._health: dict[str, deque[float]] = {}
         self._bad_epochs = 0
         self._rollbacks = 0
@@ -71,10 +74,10 @@ class Governor:
             if value is not None and not math.isfinite(value):
                 self._bad_epochs += 1
                 return f"{name} is {value}"
-        loss = train_loss if val_loss is None else val_loss
-        complaint = self._complaint(loss, health)
+        kind, loss = ("training", train_loss) if val_loss is None else ("validation", val_loss)
+        complaint = self._complaint(kind, loss, health)
         if complaint is None:
-            self._remember(loss, health)
+            self._remember(kind, loss, health)
             return None
         self._bad_epochs += 1
         return f"{complaint}, in {self._bad_epochs} epochs in a row" if self._bad_epochs >= self._config.patience else None
@@ -96,8 +99,8 @@ class Governor:
     def state_dict(self) -> dict[str, Any]:
         """Return what it remembers."""
         return {
-            "early": list(self._early),
-            "losses": list(self._losses),
+            "early": {kind: list(losses) for kind, losses in self._early.items()},
+            "losses": {kind: list(losses) for kind, losses in self._losses.items()},
             "health": {name: list(values) for name, values in self._health.items()},
             "bad_epochs": self._bad_epochs,
             "rollbacks": self._rollbacks,
@@ -105,27 +108,27 @@ class Governor:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Remember what another one did."""
-        self._early = list(state["early"])
-        self._losses = deque(state["losses"], maxlen=self._config.window)
+        self._early = {kind: list(losses) for kind, losses in state["early"].items()}
+        self._losses = {kind: deque(losses, maxlen=self._config.window) for kind, losses in state["losses"].items()}
         self._health = {name: deque(values, maxlen=self._config.window) for name, values in state["health"].items()}
         self._bad_epochs = state["bad_epochs"]
         self._rollbacks = state["rollbacks"]
 
-    def _complaint(self, loss: float | None, health: Mapping[str, float]) -> str | None:
-        if loss is not None and self._losses:
-            bound = loss_bound(self._losses, median(self._early), self._config.sensitivity)
+    def _complaint(self, kind: str, loss: float | None, health: Mapping[str, float]) -> str | None:
+        if loss is not None and self._losses[kind]:
+            bound = loss_bound(self._losses[kind], median(self._early[kind]), self._config.sensitivity)
             if loss > bound:
-                return f"the loss {loss:.4g} is above {bound:.4g}, where training has diverged"
+                return f"the {kind} loss {loss:.4g} is above {bound:.4g}, where training has diverged"
         for layer, value in health.items():
             if has_collapsed(value, self._health.get(layer, ())):
                 return f"the feature of {layer} has collapsed: its variance is {value:.2g}"
         return None
 
-    def _remember(self, loss: float | None, health: Mapping[str, float]) -> None:
+    def _remember(self, kind: str, loss: float | None, health: Mapping[str, float]) -> None:
         self._bad_epochs = self._rollbacks = 0
         if loss is not None:
-            self._losses.append(loss)
-            if len(self._early) < self._config.window:
-                self._early.append(loss)
+            self._losses[kind].append(loss)
+            if len(self._early[kind]) < self._config.window:
+                self._early[kind].append(loss)
         for layer, value in health.items():
             self._health.setdefault(layer, deque(maxlen=self._config.window)).append(value)

@@ -1,4 +1,4 @@
-"""Gradient norms of seeds and host: taken at the first step of an epoch, kept on the device, read at its end.
+"""Gradient norms of seeds and host: taken at the first step of an epoch that has some, kept on the device, read at its end.
 
 Not for: clipping, or telling what is sick (`kaslite.training.faults`).
 """
@@ -41,7 +41,8 @@ class GradientNorms:
         if self._norms is not None:
             return
         live = [seed for seed in self._model.seeds if seed.module is not None]
-        self._norms = {seed.place: norm for seed in live if (norm := _norm(seed.parameters())) is not None}
+        # A seed that has just germinated has none yet; then the next step is asked.
+        self._norms = {seed.place: norm for seed in live if (norm := _norm(seed.parameters())) is not None} or None
         self._host = _norm(self._model.host.parameters()) if self._norms else None
 
 

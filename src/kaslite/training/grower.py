@@ -18,7 +18,7 @@ from kaslite.blending import BlendingConfig
 from kaslite.controllers.base import Advance, Cull, Decision, Fossilize, Germinate, Observation, Wait
 from kaslite.errors import RefusedError, StorageError, UsageError
 from kaslite.events import DecisionMade, Event
-from kaslite.lifecycle import GROWING, SeedState
+from kaslite.lifecycle import SeedState
 from kaslite.seeds.model import SeededModel
 from kaslite.seeds.objectives import can_learn, check_objective
 from kaslite.seeds.surgery import check_can_grow
@@ -39,7 +39,7 @@ from kaslite.training.state import (
 )
 from kaslite.training.step_order import StepOrder
 from kaslite.training.transitions import Transitions
-from kaslite.training.twin import Twin, TwinTraining
+from kaslite.training.twin import Twins, TwinTraining
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -127,12 +127,11 @@ class Grower:
         self.blueprints = _able(blueprints, shadow_objective)
         self.schedulers = tuple(schedulers)
         self._shadow_objective = shadow_objective
-        self._twin_training = twin
-        self._twins: dict[tuple[str, int], Twin] = {}
         self._emit = emit
         self._events: list[Event] = []
         if evaluate is None and twin is not None:
             evaluate = lambda: twin.evaluate(model)  # noqa: E731
+        self._twins = None if twin is None else Twins(model, optimizer, twin)
         self._observer = Observer(model, evaluate, self._twins)
         self._transitions = Transitions(
             model,
@@ -191,17 +190,15 @@ class Grower:
         """End the epoch: measure, move what moves by itself, and return what the controller gets to see."""
         self._order.check_epoch()
         self._enter_epoch()
-        for twin in self._twins.values():
-            twin.follow(self.optimizer)
+        if self._twins is not None:
+            self._twins.follow()
+            self._twins.renew()  # for what germinated in the middle of the epoch, too
         self._norms.read()
         self._observer.measure(metrics)
         self._expel_faulty()
         for seed in self.model.seeds:
             self._record(*self._transitions.tick_epoch(seed))
-        if self._recovery is not None:
-            observer = self._observer
-            self._record(*self._recovery.check(observer.train_loss, observer.val_loss, observer.health))
-        self._keep_twins()
+        self._recover()
         self._between_epochs = True
         self.keep_snapshot()
         return self._observer.observation(self.epoch, self.blueprints)
@@ -249,7 +246,7 @@ class Grower:
             "parameters": optimizer_names(self.model, self.optimizer),
             "shadow_objective": self._shadow_objective,
             "trainers": self._transitions.trainers_state(),
-            "twins": [{"place": list(place), "state": twin.state_dict()} for place, twin in self._twins.items()],
+            "twins": None if self._twins is None else self._twins.state_dict(),
             "observer": self._observer.state_dict(),
             "controller": _controller_state(self.controller),
             "governor": None if self._recovery is None else self._recovery.state_dict(),
@@ -272,7 +269,8 @@ class Grower:
         self._transitions.epoch = state["epoch"]
         self._between_epochs = state["between_epochs"]
         self._transitions.load_trainers(state["trainers"])
-        self._load_twins(state["twins"])
+        if self._twins is not None and state["twins"] is not None:
+            self._twins.load_state_dict(state["twins"])
         self._observer.load_state_dict(state["observer"])
         if isinstance(self.controller, Stateful):
             self.controller.load_state_dict(state["controller"]["state"])
@@ -281,12 +279,23 @@ class Grower:
         for scheduler, scheduled in zip(self.schedulers, state["schedulers"], strict=True):
             scheduler.load_state_dict(scheduled)
 
+    def _recover(self) -> None:
+        """Go back if the epoch was sick."""
+        observer, events = self._observer, []
+        if self._recovery is not None:
+            events = self._recovery.check(observer.train_loss, observer.val_loss, observer.health)
+            self._record(*events)
+        if self._twins is not None:
+            if events:
+                self._twins.clear()  # the host is not the one that they were forked from any more
+            self._twins.renew()
+
     def _settle(self, consequences: list[Event]) -> None:
         """Bring what stands beside the model in line with what a decision changed."""
-        if consequences:
-            self._keep_twins()
-            if self._between_epochs:
-                self.keep_snapshot()
+        if consequences and self._between_epochs:
+            if self._twins is not None:
+                self._twins.renew()
+            self.keep_snapshot()
 
     def _check_parts(self, state: Tree) -> None:
         """Refuse the state of a Grower that was made with other parts."""
@@ -295,33 +304,11 @@ class Grower:
             "controller": [None if part is None else part["type"] for part in (state["controller"], own)],
             "shadow_objective": [state["shadow_objective"], self._shadow_objective],
             "schedulers": [len(state["schedulers"]), len(self.schedulers)],
-            "twin": [bool(state["twins"]), bool(state["twins"]) and self._twin_training is not None],
+            "twin": [state["twins"] is not None, self._twins is not None],
         }
         for name, (there, here) in parts.items():
             if there != here:
                 raise StorageError(f"its Grower was made with another {name}=: {there!r} there, and {here!r} here.")
-
-    def _load_twins(self, states: list[Tree]) -> None:
-        self._twins.clear()
-        for entry in states:
-            layer, index = entry["place"]
-            self._twins[layer, index] = self._fork()
-            self._twins[layer, index].load_state_dict(entry["state"])
-
-    def _keep_twins(self) -> None:
-        """Fork a twin where a seed has germinated, and drop it where one is settled."""
-        if self._twin_training is None:
-            return
-        growing = {seed.place for seed in self.model.seeds if seed.state in GROWING}
-        for place in self._twins.keys() - growing:
-            del self._twins[place]
-        for place in growing - self._twins.keys():
-            if self.model.seed_at(*place).state is SeedState.GERMINATED:
-                self._twins[place] = self._fork()
-
-    def _fork(self) -> Twin:
-        assert self._twin_training is not None, "twins are forked where the caller said how to train them"
-        return Twin(self.model, self.optimizer, self._twin_training)
 
     def _expel_faulty(self) -> None:
         for seed, reason in self._guard.take_faults():

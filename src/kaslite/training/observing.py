@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kaslite.seeds import Seed, SeededModel
     from kaslite.seeds.probe import FeatureReading
     from kaslite.training.evaluation import Evaluate
-    from kaslite.training.twin import Twin
+    from kaslite.training.twin import Twins
 
 _METRICS = {"train_loss", "val_loss", "val_accuracy"}
 
@@ -31,10 +31,10 @@ _METRICS = {"train_loss", "val_loss", "val_accuracy"}
 class Observer:
     """Measures a seeded model once an epoch, and remembers the last measurement."""
 
-    def __init__(self, model: SeededModel, evaluate: Evaluate | None, twins: Mapping[tuple[str, int], Twin]) -> None:
+    def __init__(self, model: SeededModel, evaluate: Evaluate | None, twins: Twins | None) -> None:
         self._model = model
         self._evaluate = None if evaluate is None else partial(evaluate_now, model, evaluate)
-        self._twins = twins  # of the seeds whose evidence is the gain against one
+        self._twins = twins  # None: the evidence is the removal cost
         self._readings: dict[str, FeatureReading] = {}  # by layer
         self.train_loss: float | None = None
         self.val_loss: float | None = None
@@ -104,13 +104,15 @@ class Observer:
         return evaluation
 
     def _weigh(self, seed: Seed, evaluate: Callable[[], Evaluation], evaluation: Evaluation) -> None:
-        record, twin = seed.record, self._twins.get(seed.place)
+        record = seed.record
         record.removal_cost = removal_cost(seed, evaluate, evaluation)
-        record.evidence = Evidence("removal", record.removal_cost)
-        if twin is not None:
-            record.twin_gain = twin.gain(evaluation)
-            record.evidence = Evidence("twin", record.twin_gain)
-        record.held_epochs = record.held_epochs + 1 if record.evidence.proves else 0
+        if self._twins is None:
+            record.evidence = Evidence("removal", record.removal_cost)
+        else:
+            twin = self._twins.of(seed)  # None: it began to blend in the epoch in which it germinated
+            record.twin_gain = None if twin is None else twin.gain(evaluation)
+            record.evidence = None if record.twin_gain is None else Evidence("twin", record.twin_gain)
+        record.held_epochs = record.held_epochs + 1 if record.evidence and record.evidence.proves else 0
 
 
 def _fits(blueprint: Blueprint, seed: Seed) -> bool:
