@@ -151,8 +151,8 @@ def test_settings_that_would_never_step_in_or_never_stop_are_refused(name, value
 
 
 def test_a_window_in_which_nothing_usual_can_show_is_refused() -> None:
-    with pytest.raises(UsageError, match="window is 4; what is usual shows in 5 epochs or more"):
-        GovernorConfig(window=4)
+    with pytest.raises(UsageError, match="window is 2; what is usual shows in 3 epochs or more"):
+        GovernorConfig(window=2)
 
 
 # --- false alarms: none in thousands of epochs of healthy runs

@@ -181,5 +181,5 @@ def test_a_loaded_training_goes_on_bit_for_bit(name: str, cut: int, tmp_path: Pa
 def test_a_training_with_another_number_of_schedulers_is_refused(tmp_path: Path) -> None:
     one, other = growth("StepLR"), Growth(optimize=two_groups)
     kaslite.save(tmp_path / "it", one.model, one.optimizer, one.grower)
-    with pytest.raises(StorageError, match="1 schedulers, and the Grower has 0"):
+    with pytest.raises(StorageError, match="another schedulers=: 1 there, and 0 here"):
         kaslite.load(tmp_path / "it", other.model, other.optimizer, other.grower)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FEWEST = 5
+FEWEST = 3
 """Healthy losses without which nothing is said: the first ones of a run are no measure of what is usual."""
 COLLAPSED = 1e-3
 """Share of its usual variance under which a feature no longer tells samples apart."""
@@ -33,7 +33,7 @@ def loss_bound(healthy: Sequence[float], early: float, sensitivity: float = 6.0)
         early: the median loss of the first epochs of the run.
         sensitivity: robust standard deviations.
 
-    >>> loss_bound([1.0, 1.0, 1.0, 1.0, 1.0], early=1.0)
+    >>> loss_bound([1.0, 1.0, 1.0], early=1.0)
     4.0
     """
     if len(healthy) < FEWEST:
