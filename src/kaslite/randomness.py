@@ -48,8 +48,7 @@ def global_state() -> dict[str, Any]:
     version, words, gauss = random.getstate()
     numpy_state: dict[str, Any] = np.random.get_state(legacy=False)  # noqa: NPY002  the global stream is what is meant
     return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        "torch": _torch_states(),
         "numpy": {
             "key": torch.from_numpy(numpy_state["state"]["key"].astype(np.int64)),
             "pos": int(numpy_state["state"]["pos"]),
@@ -62,9 +61,7 @@ def global_state() -> dict[str, Any]:
 
 def set_global_state(state: Mapping[str, Any]) -> None:
     """Put every global stream where `global_state` found it; devices that are not here are passed over."""
-    torch.set_rng_state(state["torch"])
-    for device, cuda_state in zip(range(torch.cuda.device_count()), state["cuda"], strict=False):
-        torch.cuda.set_rng_state(cuda_state, device)
+    _set_torch_states(state["torch"])
     words = state["numpy"]
     legacy = ("MT19937", words["key"].numpy().astype(np.uint32), words["pos"], words["has_gauss"], words["gauss"])
     np.random.set_state(legacy)  # noqa: NPY002  as above
@@ -75,8 +72,33 @@ def set_global_state(state: Mapping[str, Any]) -> None:
 @contextmanager
 def global_streams_kept() -> Iterator[None]:
     """Let code draw what it likes from the global streams, which go on afterwards as if it had drawn nothing."""
-    state = global_state()
+    words, numbers, state = random.getstate(), np.random.get_state(), _torch_states()  # noqa: NPY002  as above
     try:
         yield
     finally:
-        set_global_state(state)
+        random.setstate(words)
+        np.random.set_state(numbers)  # noqa: NPY002  as above
+        _set_torch_states(state)
+
+
+@contextmanager
+def own_global_streams(rng_seed: int, *names: str | int) -> Iterator[None]:
+    """Start every global stream from a named one, and put them all back after: what is inside is the same each time."""
+    with global_streams_kept():
+        seed = derive(rng_seed, *names)
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002  as above
+        random.seed(seed)
+        yield
+
+
+def _torch_states() -> list[torch.Tensor]:
+    """Return the states of torch's streams: the CPU's, then each GPU's that is in use."""
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [])]
+
+
+def _set_torch_states(states: list[torch.Tensor]) -> None:
+    cpu, *gpus = states
+    torch.set_rng_state(cpu)
+    for device, state in zip(range(torch.cuda.device_count()), gpus, strict=False):
+        torch.cuda.set_rng_state(state, device)

@@ -17,6 +17,7 @@ from kaslite.errors import KasliteError
 from kaslite.events import RunFinished, RunResumed
 from kaslite.experiment.assembly import assemble
 from kaslite.experiment.run_directory import RunDirectory
+from kaslite.randomness import own_global_streams
 from kaslite.telemetry import FanOut, JsonlLog, Numbered, read_log, recall
 from kaslite.training.checkpoints import Cadence, Checkpoints
 
@@ -57,7 +58,7 @@ def run(config: RunConfig, results: Path, views: Sequence[Sink] = ()) -> RunResu
         KasliteError: if the config, the data or the folder do not do; before the folder is made, where that can be told.
     """
     config = _with_present_device(config)
-    with _threads(config.num_threads):
+    with _determined(config):
         experiment = assemble(config)
         directory = RunDirectory.create(results, config)
         log = JsonlLog(directory.events)
@@ -83,7 +84,7 @@ def resume(directory: RunDirectory, views: Sequence[Sink] = ()) -> RunResult:
         history = list(read_log(directory.events))
         if history and isinstance(history[-1], RunFinished) and history[-1].metrics is not None:
             return RunResult(dict(history[-1].metrics), directory.path)
-        with _threads(config.num_threads):
+        with _determined(config):
             found = Checkpoints(directory.checkpoints).latest()
             state = None if found is None else found[1]
             last = min(1, len(history)) if state is None else state["last_sequence"]
@@ -182,10 +183,12 @@ def _with_present_device(config: RunConfig) -> RunConfig:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def _determined(config: RunConfig) -> Iterator[None]:
+    """Pin what a run depends on beside its config, and put it back: the number of threads, and the global streams."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(config.num_threads)
     try:
-        yield
+        with own_global_streams(config.rng_seed, "global"):
+            yield
     finally:
         torch.set_num_threads(before)
