@@ -15,6 +15,11 @@ def test_a_flat_loss_has_diverged_above_four_times_itself() -> None:
     assert loss_bound(FLAT, early=1.0) == 4.0
 
 
+@pytest.mark.parametrize(("known", "bound"), [(FEWEST, 9.0), (4, 7.0), (8, 4.0), (20, 4.0)])
+def test_the_fewer_losses_are_known_the_farther_is_the_bound(known: int, bound: float) -> None:
+    assert loss_bound(FLAT[:known], early=1.0) == bound
+
+
 @pytest.mark.parametrize("known", range(FEWEST))
 def test_nothing_is_said_while_too_little_is_known(known: int) -> None:
     assert loss_bound(FLAT[:known], early=1.0) == math.inf

@@ -146,9 +146,10 @@ def test_the_model_is_the_same_with_and_without_a_twin() -> None:
     assert same(list(with_twin.model.state_dict().values()), list(without.model.state_dict().values()))
 
 
-def test_a_seed_that_germinates_in_the_middle_of_an_epoch_gets_its_twin_at_the_end() -> None:
+@pytest.mark.parametrize("progress_thresh", [1.0, 0.0], ids=["stays in the shadow", "blends at once"])
+def test_a_seed_that_germinates_in_the_middle_of_an_epoch_gets_its_twin_at_the_end(progress_thresh: float) -> None:
     watched = Watched()
-    grown, plain = growth(watched=watched), Growth(steps_per_epoch=STEPS_PER_EPOCH)
+    grown, plain = growth(watched=watched, progress_thresh=progress_thresh), Growth(steps_per_epoch=STEPS_PER_EPOCH)
     grown.step()
     grown.grower.apply(GROW)
     for _ in range(STEPS_PER_EPOCH - 1):
@@ -190,28 +191,27 @@ def flat(tree) -> list:
     return [leaf for value in tree.values() for leaf in (flat(value) if isinstance(value, dict) else [value])]
 
 
+class Drawing(Watched):
+    """Draws from every global stream, as dropout and loaders of data do."""
+
+    def train(self, *args) -> None:
+        draw()
+        super().train(*args)
+
+    def evaluate(self, model):
+        draw()
+        return super().evaluate(model)
+
+
 def test_whatever_a_twin_draws_the_global_streams_go_on_as_without_it() -> None:
-    watched = Watched()
-
-    class Drawing(Watched):
-        def train(self, *args):
-            draw()
-            return watched.train(*args)
-
-        def evaluate(self, model):
-            draw()
-            return super().evaluate(model)
-
+    grown, plain = growth(GROW, ADVANCE, watched=Drawing()), Growth(decisions=(GROW, ADVANCE), steps_per_epoch=STEPS_PER_EPOCH)
     seen = []
-    for options in ({"watched": Drawing()}, {"watched": Watched()}):
+    for one in (grown, plain):
         torch.manual_seed(1), np.random.seed(1), random.seed(1)  # noqa: NPY002
-        grown = growth(GROW, ADVANCE, **options)
-        torch.manual_seed(1)  # building a host draws
-        train(grown, 6)
-        assert grown.seed.record.twin_gain is not None
+        train(one, 6)
         seen.append(streams())
+    assert grown.seed.record.twin_gain is not None
     assert seen[0] == seen[1]
-    assert watched.trained
 
 
 def test_a_twin_trains_though_the_caller_has_switched_gradients_off() -> None:
@@ -270,30 +270,20 @@ def test_gates_decide_by_the_gain_and_not_by_the_removal_cost(monkeypatch, gain,
     assert grown.seed.state is SeedState.PROBATIONARY
 
 
-def test_a_seed_that_blended_before_it_could_have_a_twin_is_unmeasured() -> None:
-    watched = Watched()
-    grown = growth(watched=watched)
-    grown.grower.apply(GROW)
-    assert not watched.trained
+def test_a_seed_that_blends_in_the_epoch_in_which_it_germinates_stays_unmeasured() -> None:
+    grown = growth()
     grown.step()
-    grown.model.seed_at(*PLACE)
+    grown.grower.apply(GROW)
+    grown.step()
     grown.grower.apply(ADVANCE)
+    grown.step()
+    grown.grower.after_epoch()
     train(grown, 4)
-    assert grown.seed.record.twin_gain is not None  # it germinated between two epochs
-
-    late = growth(watched=watched)
-    late.step()
-    late.grower.apply(GROW)
-    late.step()
-    late.grower.apply(ADVANCE)
-    late.step()
-    late.grower.after_epoch()
-    train(late, 4)
-    assert late.seed.state is SeedState.SHADOWING
-    assert late.seed.record.removal_cost is not None
-    assert (late.seed.record.twin_gain, late.seed.record.evidence) == (None, None)
+    assert grown.seed.state is SeedState.SHADOWING
+    assert grown.seed.record.removal_cost is not None
+    assert (grown.seed.record.twin_gain, grown.seed.record.evidence) == (None, None)
     with pytest.raises(RefusedError, match="unmeasured"):
-        late.grower.apply(ADVANCE)
+        grown.grower.apply(ADVANCE)
 
 
 # --- how long it lives
@@ -392,6 +382,23 @@ def test_a_loaded_training_goes_on_bit_for_bit(cut: int, tmp_path: Path) -> None
     train(second, 10 - cut)
     assert facts(second) == facts(whole)
     assert second.controller.seen == whole.controller.seen[cut:]
+
+
+def test_in_the_middle_of_an_epoch_too(tmp_path: Path) -> None:
+    whole, first, second = (growth(GROW, ADVANCE, schedule=one_cycle) for _ in range(3))
+    for one in (whole, first):
+        train(one, 2)
+        one.step()
+        one.scheduler.step()
+    kaslite.save(tmp_path / "it", first.model, first.optimizer, first.grower)
+    kaslite.load(tmp_path / "it", second.model, second.optimizer, second.grower)
+    second.controller.decisions = []
+    for one in (whole, second):
+        for _ in range(STEPS_PER_EPOCH - 1):
+            one.step()
+            one.scheduler.step()
+        one.grower.after_epoch()
+    assert facts(second) == facts(whole)
 
 
 @pytest.mark.parametrize("saved", [True, False])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from torch import Tensor
     from torch.optim import Optimizer
@@ -36,6 +36,17 @@ class GradientNorms:
             seed.record.grad_norm = norm
             seed.record.grad_ratio = norm / host if norm is not None and host else None
         self._norms = self._host = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was measured in the epoch that is running."""
+        norms = None if self._norms is None else [[*place, norm] for place, norm in self._norms.items()]
+        return {"norms": norms, "host": self._host}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what another one measured."""
+        norms = state["norms"]
+        self._norms = None if norms is None else {(layer, index): norm for layer, index, norm in norms}
+        self._host = state["host"]
 
     def _before_step(self, *_: Any) -> None:
         if self._norms is not None:

@@ -248,6 +248,7 @@ class Grower:
             "trainers": self._transitions.trainers_state(),
             "twins": None if self._twins is None else self._twins.state_dict(),
             "observer": self._observer.state_dict(),
+            "gradients": self._norms.state_dict(),
             "controller": _controller_state(self.controller),
             "governor": None if self._recovery is None else self._recovery.state_dict(),
             "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
@@ -272,6 +273,7 @@ class Grower:
         if self._twins is not None and state["twins"] is not None:
             self._twins.load_state_dict(state["twins"])
         self._observer.load_state_dict(state["observer"])
+        self._norms.load_state_dict(state["gradients"])
         if isinstance(self.controller, Stateful):
             self.controller.load_state_dict(state["controller"]["state"])
         if self._recovery is not None and state["governor"] is not None:
