@@ -13,7 +13,7 @@ from kaslite.experiment.assembly import assemble
 from kaslite.experiment.config import resolve
 
 SHARE_BAR = 0.02
-SNAPSHOT_BAR = 0.02
+SNAPSHOT_BAR = 0.03
 RUNS = {
     "tiny epochs": {"n_samples": 40, "adaptation_epochs": 1500},
     "epochs of digits": {"problem_type": "digits", "adaptation_epochs": 100},

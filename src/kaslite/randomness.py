@@ -55,7 +55,7 @@ def global_state() -> dict[str, Any]:
             "has_gauss": int(numpy_state["has_gauss"]),
             "gauss": float(numpy_state["gauss"]),
         },
-        "python": {"version": version, "words": torch.tensor(words), "gauss": gauss},
+        "python": {"version": version, "words": torch.from_numpy(np.array(words)), "gauss": gauss},
     }
 
 

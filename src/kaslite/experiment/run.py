@@ -107,7 +107,7 @@ class _Course:
         self._log = log
         self._sink = sink
         self._checkpoints = Checkpoints(directory.checkpoints, experiment.config.keep_checkpoints)
-        self._cadence = Cadence(CHECKPOINT_SHARE)
+        self._cadence = Cadence(CHECKPOINT_SHARE, first_write_s=_first_write_s(experiment))
         self._started = time.perf_counter()
         self._earlier_s = 0.0
         experiment.sink = sink
@@ -173,6 +173,12 @@ class _Course:
     def _finished(self, status: Status, metrics: Metrics | None = None, error: str | None = None) -> None:
         epoch = self._experiment.grower.epoch
         self._experiment.emit(RunFinished(epoch=epoch, status=status, metrics=metrics, error=error))
+
+
+def _first_write_s(experiment: Experiment) -> float:
+    """Return a cautious guess of what the first checkpoint takes: parameters and two moments of each, at 200 MB/s."""
+    size = sum(parameter.numel() * parameter.element_size() for parameter in experiment.model.parameters())
+    return 0.01 + 3 * size / 2e8
 
 
 def _take_over(experiment: Experiment, path: Path, state: Mapping[str, Any]) -> tuple[int, float]:

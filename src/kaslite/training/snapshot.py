@@ -6,7 +6,10 @@ had no part in what went wrong. Not for: checkpoints, which hold more (`kaslite.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
+
+import torch
 
 from kaslite.randomness import global_state, set_global_state
 from kaslite.training.state import (
@@ -57,4 +60,5 @@ class Snapshot:
 def is_finite(model: SeededModel) -> bool:
     """Say whether all parameters and buffers of the host and of the seeds in its forward pass are finite."""
     tensors = [tensor for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point()]
-    return all(tensor.isfinite().all() for tensor in tensors)
+    norms = torch._foreach_norm(tensors, ord=math.inf)  # noqa: SLF001  torch has no public name for it
+    return bool(torch.stack([norm.to(norms[0].device, torch.float32) for norm in norms]).isfinite().all())

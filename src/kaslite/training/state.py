@@ -61,9 +61,14 @@ def _capture_seed(seed: Seed) -> Tree:
         "ramp": seed.ramp,
         "blend_factor": seed.blend_factor,
         "shape": None if seed.shape is None else asdict(seed.shape),
-        "record": asdict(seed.record),
+        # Not asdict(), which copies deeply: this is taken of every seed after every epoch.
+        "record": {name: _plain(value) for name, value in vars(seed.record).items()},
         "module": None if seed.module is None else dict(seed.module.state_dict()),
     }
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if isinstance(value, Interval | Evidence) else value
 
 
 @dataclass(frozen=True)
