@@ -27,7 +27,8 @@ def loss_bound(healthy: Sequence[float], early: float, sensitivity: float = 6.0)
     """Return the loss above which training has diverged; infinite as long as too little is known.
 
     That is far above the usual: by ``sensitivity`` robust standard deviations, and by three times the median itself, and
-    farther where only few losses say what is usual. And it is hardly better than where the run began: a trained network whose loss goes from .001 to .01 for a while is healthy.
+    farther where only few losses say what is usual. And it is hardly better than where the run began: a trained network
+    whose loss goes from .001 to .01 for a while is healthy.
 
     Args:
         healthy: recent losses of healthy epochs.
