@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from kaslite.errors import KasliteError
+from kaslite.errors import KasliteError, StorageError
 from kaslite.events import RunFinished, RunResumed
 from kaslite.experiment.assembly import assemble
 from kaslite.experiment.run_directory import RunDirectory
@@ -85,12 +85,15 @@ def resume(directory: RunDirectory, views: Sequence[Sink] = ()) -> RunResult:
         if history and isinstance(history[-1], RunFinished) and history[-1].metrics is not None:
             return RunResult(dict(history[-1].metrics), directory.path)
         with _determined(config):
+            experiment = assemble(config)
             found = Checkpoints(directory.checkpoints).latest()
-            state = None if found is None else found[1]
-            last = min(1, len(history)) if state is None else state["last_sequence"]
+            last, earlier_s = min(1, len(history)), 0.0  # without a checkpoint only the fact that it started stays
+            if found is not None:
+                path, state = found
+                last, earlier_s = _take_over(experiment, path, state)
             recall(views, [event for event in history if event.sequence <= last])
-            course = _Course(assemble(config), directory, log, Numbered(FanOut([log, *views]), start=last))
-            return course.finish(state, last)
+            course = _Course(experiment, directory, log, Numbered(FanOut([log, *views]), start=last))
+            return course.finish(earlier_s)
     finally:
         log.close()
 
@@ -106,18 +109,18 @@ class _Course:
         self._checkpoints = Checkpoints(directory.checkpoints, experiment.config.keep_checkpoints)
         self._cadence = Cadence(CHECKPOINT_SHARE)
         self._started = time.perf_counter()
-        self._earlier_s = 0.0  # of a run that was resumed
+        self._earlier_s = 0.0
         experiment.sink = sink
 
-    def finish(self, state: Mapping[str, Any] | None = None, last_sequence: int = 0) -> RunResult:
+    def finish(self, earlier_s: float = 0.0) -> RunResult:
         """Carry it out to its end; the log ends with how it ended, whatever happens.
 
         Args:
-            state: the checkpoint to go on from, if there is one.
-            last_sequence: of the last event in the log that stays valid; 0 in a new run.
+            earlier_s: what it took before it was interrupted.
         """
+        self._earlier_s = earlier_s
         try:
-            self._begin(state, last_sequence)
+            self._begin()
             metrics = self._train_and_test()
         except KeyboardInterrupt:
             self._finished("interrupted")
@@ -134,13 +137,10 @@ class _Course:
             self._sink.close()
         return RunResult(metrics, self._directory.path)
 
-    def _begin(self, state: Mapping[str, Any] | None, last_sequence: int) -> None:
+    def _begin(self) -> None:
         experiment = self._experiment
-        if state is not None:
-            experiment.load_state_dict(state["experiment"])
-            self._earlier_s = state["wall_s"]
-        if last_sequence:
-            experiment.emit(RunResumed(epoch=experiment.grower.epoch, last_sequence=last_sequence))
+        if self._sink.count:  # there are events already
+            experiment.emit(RunResumed(epoch=experiment.grower.epoch, last_sequence=self._sink.count))
         else:
             experiment.emit(experiment.started(self._directory.path.name))
 
@@ -173,6 +173,17 @@ class _Course:
     def _finished(self, status: Status, metrics: Metrics | None = None, error: str | None = None) -> None:
         epoch = self._experiment.grower.epoch
         self._experiment.emit(RunFinished(epoch=epoch, status=status, metrics=metrics, error=error))
+
+
+def _take_over(experiment: Experiment, path: Path, state: Mapping[str, Any]) -> tuple[int, float]:
+    """Load a checkpoint; return the number of the last event that it knows of, and the seconds that the run had taken."""
+    try:
+        experiment.load_state_dict(state["experiment"])
+        return state["last_sequence"], state["wall_s"]
+    except KeyError as error:
+        raise StorageError(f"the checkpoint {path} is not one of a run: it has no {error}.") from error
+    except StorageError as error:
+        raise StorageError(f"the checkpoint {path} does not fit the run's config.yaml: {error}") from error
 
 
 def _with_present_device(config: RunConfig) -> RunConfig:

@@ -1,0 +1,189 @@
+"""A run that was interrupted goes on to the same end; twenty kills of real processes are in tests/end_to_end."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+import pytest
+import yaml
+
+from kaslite.errors import NewerFormatError, StorageError, UsageError
+from kaslite.events import EpochCompleted
+from kaslite.experiment import run as experiments
+from kaslite.experiment.config import resolve
+from kaslite.experiment.run import resume, run
+from kaslite.experiment.run_directory import RunDirectory
+from kaslite.telemetry import JsonlLog, read_log
+from kaslite.training.checkpoint_file import read_tree, write_tree
+
+GROWING = {"n_samples": 120, "warm_up_epochs": 2, "adaptation_epochs": 14, "patience": 3, "blend_steps": 4, "delta": 1.0}
+
+
+@pytest.fixture(autouse=True)
+def frequent_checkpoints(monkeypatch):
+    monkeypatch.setattr(experiments, "CHECKPOINT_SHARE", 0.99)
+
+
+class Stop:
+    """A view that interrupts the run after an epoch, as Ctrl-C does."""
+
+    def __init__(self, epoch, error=KeyboardInterrupt):
+        self.epoch, self.error = epoch, error
+
+    def write(self, event):
+        if isinstance(event, EpochCompleted) and event.epoch == self.epoch:
+            raise self.error
+
+    def close(self):
+        pass
+
+
+class Seen:
+    def __init__(self):
+        self.past, self.events = [], []
+
+    def recall(self, history):
+        self.past = list(history)
+
+    def write(self, event):
+        self.events.append(event)
+
+    def close(self):
+        pass
+
+
+def interrupted(tmp_path, epoch=9, error=KeyboardInterrupt, **settings):
+    with pytest.raises(error):
+        run(resolve(GROWING | settings), tmp_path / "results", [Stop(epoch, error)])
+    (path,) = (tmp_path / "results").iterdir()
+    return RunDirectory(path)
+
+
+def facts(directory):
+    found = []
+    for event in read_log(directory.events):
+        fact = {name: v for name, v in dataclasses.asdict(event).items() if name not in ("timestamp", "epoch_duration_s")}
+        if fact.get("metrics"):
+            fact["metrics"].pop("wall_s")
+        if event.type not in ("run_resumed", "run_started"):
+            found.append(fact)
+    return found
+
+
+def whole(tmp_path, **settings):
+    return RunDirectory(run(resolve(GROWING | settings), tmp_path / "whole").run_dir)
+
+
+@pytest.mark.parametrize("settings", [{}, {"evidence": "twin"}, {"seeds_per_layer": 2, "chunked": True}], ids=str)
+def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path, settings):
+    directory = interrupted(tmp_path, **settings)
+    resume(directory)
+    assert facts(directory) == facts(whole(tmp_path, **settings))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_whatever_interrupted_it(tmp_path, error):
+    directory = interrupted(tmp_path, error=error)
+    assert resume(directory).metrics["epochs"] == 16
+    assert facts(directory) == facts(whole(tmp_path))
+
+
+def test_an_interrupted_run_says_how_to_go_on(tmp_path):
+    with pytest.raises(KeyboardInterrupt, match=r"to go on: kaslite resume .*results"):
+        run(resolve(GROWING), tmp_path / "results", [Stop(3)])
+
+
+def test_a_view_of_a_resumed_run_is_told_the_past_and_then_what_is_new(tmp_path):
+    directory, seen = interrupted(tmp_path), Seen()
+    resume(directory, [seen])
+    assert seen.past[0].type == "run_started"
+    assert seen.events[0].type == "run_resumed"
+    assert seen.events[0].last_sequence == seen.past[-1].sequence
+    assert [event.sequence for event in seen.events[1:3]] == [seen.past[-1].sequence + 1, seen.past[-1].sequence + 2]
+    assert list(read_log(directory.events)) == [*seen.past, *seen.events]
+
+
+def test_a_finished_run_is_left_as_it_is(tmp_path):
+    directory = whole(tmp_path)
+    before = directory.events.read_bytes()
+    assert resume(directory).metrics == directory.read_metrics()
+    assert directory.events.read_bytes() == before
+
+
+def test_a_run_that_was_stopped_before_its_first_checkpoint_begins_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "CHECKPOINT_SHARE", 1e-9)
+    directory = interrupted(tmp_path)
+    assert not directory.checkpoints.exists()
+    resume(directory)
+    assert facts(directory) == facts(whole(tmp_path))
+    assert [event.type for event in read_log(directory.events)][:3] == ["run_started", "run_resumed", "phase_started"]
+
+
+def test_a_log_that_was_cut_off_in_its_first_line_begins_anew(tmp_path):
+    directory = interrupted(tmp_path)
+    for checkpoint in directory.checkpoints.iterdir():
+        checkpoint.unlink()
+    directory.events.write_text('{"epoch": 0, "seq')
+    resume(directory)
+    assert facts(directory) == facts(whole(tmp_path))
+    assert next(read_log(directory.events)).type == "run_started"
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(tmp_path, caplog):
+    directory = interrupted(tmp_path)
+    newest = max(directory.checkpoints.iterdir())
+    newest.write_bytes(newest.read_bytes()[:-5])
+    with caplog.at_level(logging.WARNING, "kaslite"):
+        resume(directory)
+    assert newest.name in caplog.text
+    assert facts(directory) == facts(whole(tmp_path))
+
+
+def test_only_the_last_checkpoints_are_kept(tmp_path):
+    result = run(resolve(GROWING | {"keep_checkpoints": 2}), tmp_path)
+    assert len(list((result.run_dir / "checkpoints").iterdir())) == 2
+
+
+def test_a_run_that_is_still_going_is_not_resumed(tmp_path):
+    directory = interrupted(tmp_path)
+    log = JsonlLog.resume(directory.events)
+    with pytest.raises(UsageError, match="still going"):
+        resume(directory)
+    log.close()
+    resume(directory)
+
+
+def test_a_checkpoint_that_does_not_fit_the_config_is_refused_by_its_name_and_the_log_is_as_it_was(tmp_path):
+    directory = interrupted(tmp_path)
+    config = yaml.safe_load(directory.config.read_text())
+    directory.config.write_text(yaml.safe_dump(config | {"hidden_dim": 16}))
+    before = directory.events.read_bytes()
+    with pytest.raises(StorageError, match=r"epoch_0.*safetensors does not fit the run's config.yaml: it is of another host"):
+        resume(directory)
+    assert directory.events.read_bytes() == before
+
+
+def test_a_file_that_is_no_checkpoint_of_a_run_is_refused_by_its_name(tmp_path):
+    directory = interrupted(tmp_path)
+    newest = max(directory.checkpoints.iterdir())
+    write_tree(newest, {"a": 1})
+    with pytest.raises(StorageError, match=rf"{newest.name} is not one of a run"):
+        resume(directory)
+
+
+def test_a_checkpoint_of_a_newer_kaslite_asks_for_an_update(tmp_path, monkeypatch):
+    directory = interrupted(tmp_path)
+    newest = max(directory.checkpoints.iterdir())
+    tree = read_tree(newest)
+    monkeypatch.setattr("kaslite.training.checkpoint_file.FORMAT_VERSION", 2)
+    write_tree(newest, tree)
+    monkeypatch.setattr("kaslite.training.checkpoint_file.FORMAT_VERSION", 1)
+    with pytest.raises(NewerFormatError, match="newer"):
+        resume(directory)
+
+
+def test_the_time_of_a_resumed_run_is_that_of_its_parts(tmp_path):
+    directory = interrupted(tmp_path)
+    before = read_tree(max(directory.checkpoints.iterdir()))["wall_s"]
+    assert resume(directory).metrics["wall_s"] > before > 0

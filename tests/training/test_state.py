@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from kaslite import SeedState
+from kaslite.errors import StorageError
+from kaslite.training.state import (
+    capture_seeds,
+    check_host,
+    optimizer_names,
+    prepare_seeds,
+    put_parameters,
+    put_seeds,
+    snapshot_of,
+)
+from tests.growing import Growth
+
+
+def test_a_snapshot_shares_nothing_with_what_it_was_taken_of() -> None:
+    weight = nn.Parameter(torch.ones(2))
+    tree = {"a": [weight, (weight, 1)], "b": "text"}
+    kept = snapshot_of(tree)
+    with torch.no_grad():
+        weight.zero_()
+    tree["b"] = "other"
+    assert kept["a"][0].tolist() == kept["a"][1][0].tolist() == [1, 1]
+    assert not kept["a"][0].requires_grad
+    assert isinstance(kept["a"][1], tuple)
+    assert kept["b"] == "text"
+
+
+def test_preparing_changes_nothing() -> None:
+    growth = Growth().reach(SeedState.SHADOWING)
+    fresh = Growth()
+    before = [(seed.state, seed.module, seed.ramp) for seed in fresh.model.seeds]
+    stream = torch.get_rng_state()
+    prepare_seeds(fresh.model, capture_seeds(growth.model))
+    assert [(seed.state, seed.module, seed.ramp) for seed in fresh.model.seeds] == before
+    assert torch.equal(torch.get_rng_state(), stream)
+
+
+def test_a_number_of_germinations_is_never_taken_back() -> None:
+    """Two modules that grow in one place are never drawn from one stream."""
+    growth = Growth()
+    captured = capture_seeds(growth.model)
+    growth.reach(SeedState.GERMINATED)
+    put_seeds(growth.model, prepare_seeds(growth.model, captured))
+    assert (growth.seed.state, growth.seed.germinations) == (SeedState.DORMANT, 1)
+
+
+def test_parameters_are_named_by_host_seed_and_place() -> None:
+    growth = Growth().reach(SeedState.BLENDING)
+    stranger = nn.Parameter(torch.ones(1))
+    growth.optimizer.param_groups[0]["params"].insert(0, stranger)
+    names = optimizer_names(growth.model, growth.optimizer)[0]
+    assert names[0] == "#0.0"
+    assert names[1] == "stem.weight"
+    assert names[-1] == "blocks.0:0/3.bias"
+
+
+def test_parameters_are_put_in_the_order_of_their_names_with_their_titles() -> None:
+    growth = Growth().reach(SeedState.BLENDING)
+    optimizer = torch.optim.SGD(list(growth.model.named_parameters()), lr=0.1)
+    (names,) = optimizer_names(growth.model, optimizer)
+    put_parameters(growth.model, optimizer, [names[::-1]])
+    (group,) = optimizer.param_groups
+    named = dict(growth.model.named_parameters())
+    assert [named[title] for title in group["param_names"]] == group["params"]
+    assert optimizer_names(growth.model, optimizer) == [names[::-1]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tensors: tensors.pop("bias"), "'bias' is only in the model"),
+        (lambda tensors: tensors.update(more=torch.ones(1)), "'more' is only in the checkpoint"),
+        (lambda tensors: tensors.update(bias=torch.ones(3)), r"'bias' has shape \(2,\) here, and \(3,\) there"),
+    ],
+)
+def test_tensors_of_another_host_are_refused_by_the_first_that_differs(change, message) -> None:
+    host = nn.Linear(1, 2)
+    tensors = dict(host.state_dict())
+    check_host(host, tensors)
+    change(tensors)
+    with pytest.raises(StorageError, match=message):
+        check_host(host, tensors)
