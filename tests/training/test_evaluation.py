@@ -89,6 +89,13 @@ def test_evaluating_now_leaves_modes_and_statistics_as_they_were() -> None:
     assert not evaluation.losses.requires_grad
 
 
+def test_evaluating_again_draws_the_same_and_leaves_the_global_streams_as_they_were() -> None:
+    host, before = build(), torch.get_rng_state()
+    first, second = (evaluate_now(host, lambda: torch.rand(5)) for _ in range(2))
+    assert torch.equal(first.losses, second.losses)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_losses_alone_are_an_evaluation_too() -> None:
     model, (inputs, targets) = build("batch_norm"), samples()
     bare = evaluate_now(model, lambda: cross_entropies(model(inputs), targets))

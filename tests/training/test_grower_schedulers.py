@@ -12,7 +12,6 @@ from torch.optim.swa_utils import SWALR
 
 import kaslite
 from kaslite import Advance, Cull, Germinate, SeedState, Wait
-from kaslite.errors import StorageError
 from tests.growing import Growth
 
 if TYPE_CHECKING:
@@ -176,10 +175,3 @@ def test_a_loaded_training_goes_on_bit_for_bit(name: str, cut: int, tmp_path: Pa
     assert rates == expected
     assert same(tensors(second), tensors(whole))
     assert second.scheduler.get_last_lr() == whole.scheduler.get_last_lr()
-
-
-def test_a_training_with_another_number_of_schedulers_is_refused(tmp_path: Path) -> None:
-    one, other = growth("StepLR"), Growth(optimize=two_groups)
-    kaslite.save(tmp_path / "it", one.model, one.optimizer, one.grower)
-    with pytest.raises(StorageError, match="another schedulers=: 1 there, and 0 here"):
-        kaslite.load(tmp_path / "it", other.model, other.optimizer, other.grower)
