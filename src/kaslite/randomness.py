@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 def derive(rng_seed: int, *names: str | int) -> int:
@@ -69,16 +69,26 @@ def set_global_state(state: Mapping[str, Any]) -> None:
     random.setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))
 
 
+def bookmark_global_streams() -> Callable[[], None]:
+    """Return a function that puts every global stream back to where it is now; quicker than `global_state`, for here."""
+    words, numbers, states = random.getstate(), np.random.get_state(), _torch_states()  # noqa: NPY002  as above
+
+    def put_back() -> None:
+        random.setstate(words)
+        np.random.set_state(numbers)  # noqa: NPY002  as above
+        _set_torch_states(states)
+
+    return put_back
+
+
 @contextmanager
 def global_streams_kept() -> Iterator[None]:
     """Let code draw what it likes from the global streams, which go on afterwards as if it had drawn nothing."""
-    words, numbers, state = random.getstate(), np.random.get_state(), _torch_states()  # noqa: NPY002  as above
+    put_back = bookmark_global_streams()
     try:
         yield
     finally:
-        random.setstate(words)
-        np.random.set_state(numbers)  # noqa: NPY002  as above
-        _set_torch_states(state)
+        put_back()
 
 
 @contextmanager

@@ -90,11 +90,11 @@ def test_an_epoch_without_a_step_has_none() -> None:
 
 def test_a_host_that_learns_nothing_leaves_the_ratio_unmeasured() -> None:
     growth = Growth(optimize=sgd).reach(SeedState.SHADOWING)
-    norms = GradientNorms(growth.model, growth.optimizer)
+    norms = GradientNorms(growth.model)
     growth.backward()
     for parameter in growth.model.host.parameters():
         parameter.grad.zero_()
-    growth.optimizer.step()
+    norms.before_step()
     norms.read()
     assert growth.seed.record.grad_norm > 0
     assert growth.seed.record.grad_ratio is None
@@ -122,7 +122,8 @@ def steps(growth: Growth, count: int, *, measured: bool) -> list[Calls]:
     """Return what happens in each of the first steps of an optimizer of its own."""
     optimizer = sgd(growth.model)
     if measured:
-        GradientNorms(growth.model, optimizer)
+        norms = GradientNorms(growth.model)
+        optimizer.register_step_pre_hook(lambda *_: norms.before_step())
     seen = []
     for _ in range(count):
         growth.model.zero_grad()

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("kaslite")
 
-CHECKPOINT_SHARE = 0.02
-"""Part of a run's time that checkpoints may take."""
+CHECKPOINT_SHARE = 0.005
+"""Part of a run's time that checkpoints may take; 2 % are promised, but a disk has its moods."""
 
 
 @dataclass(frozen=True)

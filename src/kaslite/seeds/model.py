@@ -110,6 +110,7 @@ class SeededModel(nn.Module):
         self.seeds: tuple[Seed, ...] = tuple(seed for layer in self.layers.values() for seed in layer.seeds)
         self.watch = ForwardWatch()
         self.topology_changes = 0  # how often seeds entered or left the forward pass
+        self.live: tuple[Seed, ...] = ()  # those in it, in the order of the layers: nearly that of the pass
         self._shapes_known = False
         self._reading: tuple[SeedLayer, ...] = ()  # live layers that read another point than they write
         if example_input is not None:
@@ -155,6 +156,7 @@ class SeededModel(nn.Module):
                 blended=tuple(s for s in layer.seeds if s.module is not None and s.state not in ISOLATED),
                 shadowed=tuple(s for s in layer.seeds if s.state is SeedState.TRAINING),
             )
+        self.live = tuple(s for s in self.seeds if s.module is not None and s.state is not SeedState.GERMINATED)
         self._reading = tuple(
             layer for layer in self.layers.values() if layer.spans and any(s.module is not None for s in layer.seeds)
         )

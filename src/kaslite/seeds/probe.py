@@ -27,20 +27,24 @@ class Probe:
 
     def __init__(self) -> None:
         self._samples: list[int] = []
-        self._passes: list[Tensor] = []
+        self._health: list[Tensor] = []  # one entry a pass
+        self._drifts: list[Tensor] = []  # samples times (drift, scale drift): only of passes with seeds
 
     def see(self, before: Tensor, after: Tensor) -> None:
         """Look at a batch: the host's feature, and what the seeds made of it."""
         if not len(before):
             return
-        values = statistics.health(after), statistics.drift(before, after), statistics.scale_drift(before, after)
         self._samples.append(len(before))
-        self._passes.append(torch.stack(values))
+        self._health.append(statistics.health(after))
+        if after is not before:
+            drifts = statistics.drift(before, after), statistics.scale_drift(before, after)
+            self._drifts.append(len(before) * torch.stack(drifts))
 
     def read(self) -> FeatureReading | None:
         """Return the means over all samples, or ``None`` if none passed."""
-        if not self._passes:
-            return None
         total = sum(self._samples)
-        rows = torch.stack([count / total * values for count, values in zip(self._samples, self._passes, strict=True)])
-        return FeatureReading(*rows.sum(0).tolist())
+        if not total:
+            return None
+        health = sum(count / total * value for count, value in zip(self._samples, self._health, strict=True))
+        drift, scale_drift = torch.stack(self._drifts).sum(0).tolist() if self._drifts else (0.0, 0.0)
+        return FeatureReading(float(health), drift / total, scale_drift / total)

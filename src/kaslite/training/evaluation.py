@@ -115,7 +115,7 @@ def mean_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
         outputs: logits, (samples, classes) or (samples, tokens, classes).
         targets: class indices, (samples,) or (samples, tokens).
     """
-    return functional.cross_entropy(outputs.flatten(0, -2), targets.flatten())
+    return functional.cross_entropy(*_rows(outputs, targets))
 
 
 def cross_entropies(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -123,8 +123,12 @@ def cross_entropies(outputs: Tensor, targets: Tensor) -> Tensor:
 
     Tokens of one text depend on one another; an interval over them would be far too narrow.
     """
-    losses = functional.cross_entropy(outputs.flatten(0, -2), targets.flatten(), reduction="none")
+    losses = functional.cross_entropy(*_rows(outputs, targets), reduction="none")
     return losses if targets.ndim == 1 else losses.view_as(targets).mean(1)
+
+
+def _rows(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    return (outputs, targets) if targets.ndim == 1 else (outputs.flatten(0, -2), targets.flatten())
 
 
 def removal_cost(seed: Seed, evaluate: Callable[[], Evaluation], with_seed: Evaluation) -> Interval:

@@ -9,7 +9,7 @@ caller's to catch, nor for optimizers that compute gradients inside their step (
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -36,14 +36,13 @@ class FaultGuard:
         self._model = model
         self._optimizer = optimizer
         self._topology = -1
-        self._blended: list[Seed] = []  # in the order of the layers, which is nearly that of the forward pass
+        self._blended: list[Seed] = []
         self._layers: list[SeedLayer] = []  # that they sit in
         self._before: dict[tuple[str, int], list[nn.Parameter]] = {}  # what a seed's sick gradient reaches first
         self._buffers: list[Tensor] = []
         self._healthy_buffers: list[Tensor] = []  # as they were after the last step
         self._looked = False  # at the step that is running
         self._faults: dict[tuple[str, int], str] = {}
-        optimizer.register_step_pre_hook(self._before_step)
 
     def take_faults(self) -> list[tuple[Seed, str]]:
         """Return the seeds that have gone bad since the last call, with the reasons; call it after the optimizer step."""
@@ -52,8 +51,7 @@ class FaultGuard:
             self._look(gradients=False)
         self._looked = False
         found = [(self._model.seed_at(*place), reason) for place, reason in self._faults.items()]
-        isolated = [seed for seed in self._model.seeds if seed.fault is not None and seed.state in ISOLATED]
-        found += [(seed, seed.fault) for seed in isolated if seed.fault is not None]
+        found += [(seed, seed.fault) for seed in self._model.live if seed.fault is not None and seed.state in ISOLATED]
         self._faults = {}
         return found
 
@@ -67,7 +65,7 @@ class FaultGuard:
         if self._topology == self._model.topology_changes:
             return
         self._topology = self._model.topology_changes
-        self._blended = [seed for seed in self._model.seeds if seed.module is not None and seed.state not in ISOLATED]
+        self._blended = [seed for seed in self._model.live if seed.state not in ISOLATED]
         names = dict.fromkeys(seed.layer_name for seed in self._blended)
         self._layers = [self._model.layers[name] for name in names]
         sources = {name: self._model.layers[name].span.source for name in names}
@@ -76,7 +74,8 @@ class FaultGuard:
         self._buffers = list(host.buffers()) if self._blended else []
         self._healthy_buffers = [buffer.clone() for buffer in self._buffers]
 
-    def _before_step(self, *_: Any) -> None:
+    def before_step(self) -> None:
+        """Drop all gradients if a seed has gone bad."""
         self._follow_topology()
         if not self._blended:
             return

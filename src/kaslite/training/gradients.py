@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from torch import Tensor
-    from torch.optim import Optimizer
 
     from kaslite.seeds import SeededModel
 
@@ -21,11 +20,10 @@ if TYPE_CHECKING:
 class GradientNorms:
     """Measures one step an epoch, just before the optimizer takes it."""
 
-    def __init__(self, model: SeededModel, optimizer: Optimizer) -> None:
+    def __init__(self, model: SeededModel) -> None:
         self._model = model
         self._norms: dict[tuple[str, int], Tensor] | None = None  # None until this epoch's step
         self._host: Tensor | None = None
-        optimizer.register_step_pre_hook(self._before_step)
 
     def read(self) -> None:
         """Write the norms into the records of the seeds, and measure the next epoch anew."""
@@ -48,12 +46,11 @@ class GradientNorms:
         self._norms = None if norms is None else {(layer, index): norm for layer, index, norm in norms}
         self._host = state["host"]
 
-    def _before_step(self, *_: Any) -> None:
+    def before_step(self) -> None:
+        """Measure, if this is the first step of the epoch that has something to measure."""
         if self._norms is not None:
             return
-        live = [seed for seed in self._model.seeds if seed.module is not None]
-        # A seed that has just germinated has none yet; then the next step is asked.
-        self._norms = {seed.place: norm for seed in live if (norm := _norm(seed.parameters())) is not None} or None
+        self._norms = {s.place: norm for s in self._model.live if (norm := _norm(s.parameters())) is not None} or None
         self._host = _norm(self._model.host.parameters()) if self._norms else None
 
 

@@ -147,7 +147,8 @@ class Grower:
         self._order = StepOrder(optimizer, model.watch)
         self._recovery = None if governor is None else Recovery(governor, model, optimizer, self._transitions)
         self._guard = FaultGuard(model, optimizer)
-        self._norms = GradientNorms(model, optimizer)
+        self._norms = GradientNorms(model)
+        optimizer.register_step_pre_hook(self._before_step)
         self._between_epochs = True
 
     @property
@@ -168,11 +169,13 @@ class Grower:
         """
         self._order.check()
         self._enter_epoch()
-        self._expel_faulty()
+        if self.model.live:
+            self._expel_faulty()
         for seed in self.model.seeds:
             if seed.state is not SeedState.DORMANT:  # most seeds are, at every step
                 self._record(*self._transitions.tick_step(seed))
-        self._guard.keep_buffers()
+        if self.model.live:
+            self._guard.keep_buffers()
 
     def after_epoch(self, **metrics: float) -> list[Event]:
         """Observe, ask the controller, carry its decision out; return the events since the last call.
@@ -311,6 +314,13 @@ class Grower:
         for name, (there, here) in parts.items():
             if there != here:
                 raise StorageError(f"its Grower was made with another {name}=: {there!r} there, and {here!r} here.")
+
+    def _before_step(self, *_: Any) -> None:
+        if self._recovery is not None:
+            self._recovery.before_step()
+        if self.model.live:
+            self._guard.before_step()
+            self._norms.before_step()
 
     def _expel_faulty(self) -> None:
         for seed, reason in self._guard.take_faults():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kaslite.events import Event, GovernorRolledBack, SeedRestored
 from kaslite.lifecycle import GROWING, ISOLATED, LIVE, SeedState
 from kaslite.training.governor import Governor
-from kaslite.training.snapshot import Snapshot, is_finite
+from kaslite.training.snapshot import Snapshot, is_finite, live_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,13 +37,10 @@ class Recovery:
         self._snapshot: Snapshot | None = None
         self.is_healthy = True  # when it was last looked at
         self._rolled_back_in = -1  # epoch of the last rollback
-        optimizer.register_step_pre_hook(self._before_step)
 
     def keep(self) -> None:
         """Keep the present state as the one to go back to, if it is healthy."""
-        self.is_healthy = self._governor.is_calm and is_finite(self._model)
-        if self.is_healthy:
-            self._take()
+        self.is_healthy = self._governor.is_calm and self._take()
 
     def check(self, train_loss: float | None, val_loss: float | None, health: Mapping[str, float]) -> list[Event]:
         """Judge the epoch that has ended, and go back if it has to be.
@@ -74,15 +71,22 @@ class Recovery:
         self._governor.load_state_dict(state)
         self._snapshot = None
 
-    def _before_step(self, *_: Any) -> None:
-        if self._snapshot is None and is_finite(self._model):  # the first step of all
+    def before_step(self) -> None:
+        """Keep the very first state, from which the run may have to start again."""
+        if self._snapshot is None:
             self._take()
 
-    def _take(self) -> None:
+    def _take(self) -> bool:
+        """Take a snapshot if it is finite, and say whether it was."""
         now = self._transitions.epoch
         # In an epoch that was rolled back the host is as it was after an earlier one.
         epoch = self._snapshot.epoch if self._snapshot is not None and now == self._rolled_back_in else now
-        self._snapshot = Snapshot(self._model, self._optimizer, self._transitions, epoch)
+        state = live_state(self._model, self._optimizer, self._transitions)
+        if not is_finite(state):
+            return False
+        self._snapshot = None  # memory may not hold two
+        self._snapshot = Snapshot(state, epoch)
+        return True
 
     def _rolled_back(self, reason: str) -> Event:
         assert self._snapshot is not None, "there was something to go back to"

@@ -6,12 +6,13 @@ had no part in what went wrong. Not for: checkpoints, which hold more (`kaslite.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
-from kaslite.randomness import global_state, set_global_state
+from kaslite.lifecycle import ISOLATED, SeedState
+from kaslite.randomness import bookmark_global_streams
 from kaslite.training.state import (
     Tree,
     capture_seeds,
@@ -30,21 +31,38 @@ if TYPE_CHECKING:
     from kaslite.training.transitions import Transitions
 
 
-class Snapshot:
-    """The state of a run at the end of a healthy epoch."""
+def live_state(model: SeededModel, optimizer: Optimizer, transitions: Transitions) -> Tree:
+    """Return what a snapshot is taken of; its tensors are those in use."""
+    return {
+        "host": dict(model.host.state_dict()),
+        "seeds": capture_seeds(model),
+        "trainers": transitions.trainers_state(),
+        "parameters": optimizer_names(model, optimizer),
+        "optimizer": optimizer.state_dict(),
+    }
 
-    def __init__(self, model: SeededModel, optimizer: Optimizer, transitions: Transitions, epoch: int) -> None:
-        self.epoch = epoch  # after which the host was as it is
-        self._tree: Tree = snapshot_of(
-            {
-                "host": dict(model.host.state_dict()),
-                "seeds": capture_seeds(model),
-                "trainers": transitions.trainers_state(),
-                "parameters": optimizer_names(model, optimizer),
-                "optimizer": optimizer.state_dict(),
-                "streams": global_state(),
-            }
-        )
+
+def is_finite(state: Tree) -> bool:
+    """Say whether all that the host and the seeds in its forward pass compute with is: parameters and buffers."""
+    seeds = (seed["module"] for seed in state["seeds"] if seed["module"] and SeedState(seed["state"]) not in ISOLATED)
+    tensors = [tensor for tensors in (state["host"], *seeds) for tensor in tensors.values() if isinstance(tensor, Tensor)]
+    # A sum is not finite if one of its numbers is not.
+    sums = [tensor.sum(dtype=torch.float32) for tensor in tensors if tensor.is_floating_point()]
+    return bool(torch.stack([total.to(sums[0].device) for total in sums]).isfinite().all())
+
+
+class Snapshot:
+    """A copy of a `live_state`.
+
+    Args:
+        state: what to copy.
+        epoch: after which the host was as it is.
+    """
+
+    def __init__(self, state: Tree, epoch: int) -> None:
+        self.epoch = epoch
+        self._tree: Tree = snapshot_of(state)
+        self._put_streams_back = bookmark_global_streams()
 
     def restore(self, model: SeededModel, optimizer: Optimizer, transitions: Transitions) -> None:
         """Go back: the same host, seeds, moments and streams, bit for bit."""
@@ -54,11 +72,4 @@ class Snapshot:
         put_parameters(model, optimizer, self._tree["parameters"])
         load_moments(optimizer, self._tree["optimizer"], keep_options=True)
         transitions.load_trainers(self._tree["trainers"])
-        set_global_state(self._tree["streams"])
-
-
-def is_finite(model: SeededModel) -> bool:
-    """Say whether all parameters and buffers of the host and of the seeds in its forward pass are finite."""
-    tensors = [tensor for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point()]
-    norms = torch._foreach_norm(tensors, ord=math.inf)  # noqa: SLF001  torch has no public name for it
-    return bool(torch.stack([norm.to(norms[0].device, torch.float32) for norm in norms]).isfinite().all())
+        self._put_streams_back()
