@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import doctest
 import io
+import tempfile
 from typing import Any
 
 import pytest
@@ -21,6 +22,17 @@ from sybil.parsers.rest import DocTestParser
 
 def _start(_namespace: dict[str, Any]) -> None:
     torch.set_num_threads(1)
+
+
+def _enter_folder(namespace: dict[str, Any]) -> None:
+    """Let the examples of a page write files, in a folder of their own."""
+    _start(namespace)
+    namespace["folder"] = contextlib.ExitStack()
+    namespace["folder"].enter_context(contextlib.chdir(namespace["folder"].enter_context(tempfile.TemporaryDirectory())))
+
+
+def _leave_folder(namespace: dict[str, Any]) -> None:
+    namespace["folder"].close()
 
 
 def _run(example: Example) -> None:
@@ -37,7 +49,8 @@ def _compare(example: Example) -> None:
 _pages = Sybil(
     parsers=[CodeBlockParser("python", _run), CodeBlockParser("text", _compare)],
     patterns=["README.md", "docs/*.md", "docs/**/*.md"],
-    setup=_start,
+    setup=_enter_folder,
+    teardown=_leave_folder,
 )
 _docstrings = Sybil(parsers=[DocTestParser(doctest.ELLIPSIS)], patterns=["src/kaslite/**/*.py"], setup=_start)
 

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 def looking_at(model: torch.nn.Module) -> Iterator[None]:
     """Put every submodule into eval mode, and back into the mode of its own: a host may keep parts of it in eval mode."""
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    for module, _ in modes:
+        if type(module).train is torch.nn.Module.train:
+            vars(module)["training"] = False  # what assigning it does, without a search among parameters
+        else:
+            module.eval()
     try:
         with torch.no_grad():
             yield
     finally:
         for module, training in modes:
-            vars(module)["training"] = training  # what assigning it does, without a search among parameters
+            vars(module)["training"] = training
