@@ -189,3 +189,24 @@ def test_a_feature_that_collapses_is_undone_in_the_third_epoch() -> None:
         told += [event for event in growth.grower.after_epoch(val_loss=0.5) if event.type == "governor_rolled_back"]
     assert [event.to_epoch for event in told] == [4]
     assert "the feature of blocks.0 has collapsed" in told[0].reason
+
+
+@pytest.mark.parametrize("stepped", [False, True])
+def test_a_decision_between_two_epochs_is_not_undone(*, stepped: bool) -> None:
+    growth = settled(Growth())
+    growth.grower.apply(Germinate(*growth.place, "mlp"))
+    born = growth.seed.module[1].weight.clone()
+    if stepped:
+        for _ in range(4):
+            growth.step()
+    growth.grower.after_epoch(val_loss=math.nan)
+    assert growth.seed.state is SeedState.GERMINATED
+    assert torch.equal(growth.seed.module[1].weight, born)
+
+
+def test_a_decision_waits_for_no_copy_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    growth = settled(Growth())
+    copied = []
+    monkeypatch.setattr("kaslite.training.snapshot.snapshot_of", copied.append)
+    growth.grower.apply(Germinate(*growth.place, "mlp"))
+    assert copied == []

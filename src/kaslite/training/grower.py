@@ -300,7 +300,8 @@ class Grower:
         if consequences and self._between_epochs:
             if self._twins is not None:
                 self._twins.renew()
-            self.keep_snapshot()
+            if self._recovery is not None:
+                self._recovery.note_decision()
 
     def _check_parts(self, state: Tree) -> None:
         """Refuse the state of a Grower that was made with other parts."""

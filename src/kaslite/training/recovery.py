@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kaslite.events import Event, GovernorRolledBack, SeedRestored
 from kaslite.lifecycle import GROWING, ISOLATED, LIVE, SeedState
 from kaslite.training.governor import Governor
-from kaslite.training.snapshot import Snapshot, is_finite, live_state
+from kaslite.training.snapshot import Snapshot, is_finite, live_state, live_topology
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +35,7 @@ class Recovery:
         self._optimizer = optimizer
         self._transitions = transitions
         self._snapshot: Snapshot | None = None
+        self._is_outdated = False  # the topology in the snapshot
         self.is_healthy = True  # when it was last looked at
         self._rolled_back_in = -1  # epoch of the last rollback
 
@@ -51,6 +52,7 @@ class Recovery:
         reason = self._governor.judge(train_loss=train_loss, val_loss=val_loss, health=health)
         if reason is None or self._snapshot is None:  # None: no step was ever taken
             return []
+        self._update()
         # Those that were culled since are suspects too: what is restored of them must not live on.
         suspects = {seed.place for seed in self._model.seeds if seed.state in _SUSPECT | _CULLED}
         self._snapshot.restore(self._model, self._optimizer, self._transitions)
@@ -71,10 +73,24 @@ class Recovery:
         self._governor.load_state_dict(state)
         self._snapshot = None
 
+    def note_decision(self) -> None:
+        """Remember that a decision between two epochs has changed the topology.
+
+        It goes into the snapshot before the next step: germinating must not wait for a copy.
+        """
+        self._is_outdated = True
+
     def before_step(self) -> None:
-        """Keep the very first state, from which the run may have to start again."""
+        """Keep the very first state, from which the run may have to start again, or what a decision has changed."""
         if self._snapshot is None:
             self._take()
+        elif self._is_outdated:
+            self._update()
+
+    def _update(self) -> None:
+        if self._snapshot is not None and self._is_outdated and self.is_healthy:
+            self._snapshot.update_topology(live_topology(self._model, self._optimizer, self._transitions))
+        self._is_outdated = False
 
     def _take(self) -> bool:
         """Take a snapshot if it is finite, and say whether it was."""
@@ -86,6 +102,7 @@ class Recovery:
             return False
         self._snapshot = None  # memory may not hold two
         self._snapshot = Snapshot(state, epoch)
+        self._is_outdated = False
         return True
 
     def _rolled_back(self, reason: str) -> Event:

@@ -14,7 +14,7 @@ import torch
 from kaslite.errors import StorageError
 from kaslite.randomness import global_state, set_global_state
 from kaslite.training.checkpoint_file import read_tree, write_tree
-from kaslite.training.state import Tree, check_host, load_moments
+from kaslite.training.state import Tree, check_host, load_optimizer
 
 if TYPE_CHECKING:
     import os
@@ -91,7 +91,7 @@ def restore(tree: Tree, model: SeededModel, optimizer: Optimizer, grower: Grower
         raise StorageError(f"its optimizer is {tree['optimizer_kind']} there, and {type(optimizer).__name__} here.")
     grower.load_state_dict(tree["grower"])
     model.host.load_state_dict(tree["host"])
-    load_moments(optimizer, tree["optimizer"], keep_options=False)
+    load_optimizer(optimizer, tree["optimizer"])
     set_global_state(tree["streams"])
     grower.keep_snapshot()
     if tree["num_threads"] != torch.get_num_threads():

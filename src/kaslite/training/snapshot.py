@@ -16,7 +16,8 @@ from kaslite.randomness import bookmark_global_streams
 from kaslite.training.state import (
     Tree,
     capture_seeds,
-    load_moments,
+    load_named_moments,
+    named_moments,
     optimizer_names,
     prepare_seeds,
     put_parameters,
@@ -33,12 +34,20 @@ if TYPE_CHECKING:
 
 def live_state(model: SeededModel, optimizer: Optimizer, transitions: Transitions) -> Tree:
     """Return what a snapshot is taken of; its tensors are those in use."""
+    topology = live_topology(model, optimizer, transitions)
     return {
         "host": dict(model.host.state_dict()),
+        "moments": named_moments(optimizer, topology["parameters"]),
+        **topology,
+    }
+
+
+def live_topology(model: SeededModel, optimizer: Optimizer, transitions: Transitions) -> Tree:
+    """Return the part of the state that a decision changes."""
+    return {
         "seeds": capture_seeds(model),
         "trainers": transitions.trainers_state(),
         "parameters": optimizer_names(model, optimizer),
-        "optimizer": optimizer.state_dict(),
     }
 
 
@@ -64,12 +73,16 @@ class Snapshot:
         self._tree: Tree = snapshot_of(state)
         self._put_streams_back = bookmark_global_streams()
 
+    def update_topology(self, topology: Tree) -> None:
+        """Take in what a decision has changed since: the host's tensors and the moments of what stays are the same."""
+        self._tree |= snapshot_of(topology)
+
     def restore(self, model: SeededModel, optimizer: Optimizer, transitions: Transitions) -> None:
         """Go back: the same host, seeds, moments and streams, bit for bit."""
         optimizer.zero_grad()  # what has come apart must not be stepped on
         put_seeds(model, prepare_seeds(model, self._tree["seeds"]))
         model.host.load_state_dict(self._tree["host"])
         put_parameters(model, optimizer, self._tree["parameters"])
-        load_moments(optimizer, self._tree["optimizer"], keep_options=True)
+        load_named_moments(optimizer, self._tree["parameters"], self._tree["moments"])
         transitions.load_trainers(self._tree["trainers"])
         self._put_streams_back()

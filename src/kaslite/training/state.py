@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -209,19 +210,22 @@ def put_parameters(model: SeededModel, optimizer: Optimizer, names: list[list[st
         del optimizer.state[parameter]
 
 
-def load_moments(optimizer: Optimizer, captured: Mapping[str, Any], *, keep_options: bool) -> None:
-    """Load an optimizer's own ``state_dict()``, whose parameters are in the order of its groups.
-
-    Args:
-        optimizer: what to load into.
-        captured: the ``state_dict()``.
-        keep_options: leave learning rates and all other options of the groups as they are, because schedulers go on.
-    """
-    options = [{k: v for k, v in group.items() if k not in ("params", "param_names")} for group in optimizer.param_groups]
+def load_optimizer(optimizer: Optimizer, captured: Mapping[str, Any]) -> None:
+    """Load an optimizer's own ``state_dict()``, whose parameters are in the order of its groups."""
     optimizer.load_state_dict(copy.deepcopy(dict(captured)))  # it would keep the tensors that it is given
-    if keep_options:
-        for group, kept in zip(optimizer.param_groups, options, strict=True):
-            group.update(kept)
+
+
+def named_moments(optimizer: Optimizer, names: list[list[str]]) -> Tree:
+    """Return what the optimizer remembers of each parameter, by the names that `optimizer_names` gave; not copied."""
+    named = zip(chain(*names), chain(*(group["params"] for group in optimizer.param_groups)), strict=True)
+    return {name: optimizer.state[parameter] for name, parameter in named if parameter in optimizer.state}
+
+
+def load_named_moments(optimizer: Optimizer, names: list[list[str]], moments: Tree) -> None:
+    """Load what `named_moments` returned; the options of the groups stay, because schedulers go on."""
+    packed = optimizer.state_dict()
+    state = {place: copy.deepcopy(moments[name]) for place, name in enumerate(chain(*names)) if name in moments}
+    optimizer.load_state_dict({**packed, "state": state})
 
 
 def _named_parameters(model: SeededModel) -> Iterator[tuple[str, nn.Parameter]]:

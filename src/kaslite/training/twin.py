@@ -20,7 +20,7 @@ from kaslite.training.evaluation import Evaluation, evaluate_now, paired_differe
 from kaslite.training.state import (
     Tree,
     capture_seeds,
-    load_moments,
+    load_optimizer,
     optimizer_names,
     prepare_seeds,
     put_parameters,
@@ -175,7 +175,7 @@ class Twin:
         put_seeds(self.model, prepare_seeds(self.model, state["seeds"]))
         self.model.host.load_state_dict(state["host"])
         put_parameters(self.model, self.optimizer, state["parameters"])
-        load_moments(self.optimizer, state["optimizer"], keep_options=False)
+        load_optimizer(self.optimizer, state["optimizer"])
 
 
 def _options_of(optimizer: Optimizer) -> Options:
