@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from kaslite.errors import UsageError
-from kaslite.randomness import global_streams_kept
 from kaslite.seeds.modes import looking_at
 from kaslite.signals.interval import mean_interval
 
@@ -72,7 +71,7 @@ Evaluate = Callable[[], Evaluation | Tensor]
 
 
 def evaluate_now(model: torch.nn.Module, evaluate: Evaluate) -> Evaluation:
-    """Evaluate a model in eval mode, without gradients; it is left as it was, and so are the global random streams.
+    """Evaluate a model in eval mode, without gradients; it is left as it was, and so are torch's global random streams.
 
     A ``DataLoader`` draws from them each time that it is walked through. So seeds on trial, which are evaluated more often,
     shift no data order, and what is compared in pairs is evaluated with the same draws.
@@ -80,7 +79,7 @@ def evaluate_now(model: torch.nn.Module, evaluate: Evaluate) -> Evaluation:
     Raises:
         UsageError: if what comes back is not one loss a sample.
     """
-    with looking_at(model), global_streams_kept():
+    with looking_at(model), torch.random.fork_rng({parameter.device for parameter in model.parameters() if parameter.is_cuda}):
         answer = evaluate()
     return answer if isinstance(answer, Evaluation) else Evaluation(answer)
 

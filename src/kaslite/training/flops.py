@@ -5,6 +5,7 @@ Not for: blueprints; `kaslite.blueprints.cost` counts one by itself.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -12,9 +13,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torch import Tensor
+    from collections.abc import Iterator
 
     from kaslite.seeds import SeededModel
 
@@ -34,6 +33,9 @@ _CPU_ATTENTION = {
 }
 
 
+_UNCOUNTED = (-1, 0.0)
+
+
 class FlopMeter:
     """Sums up forward and backward passes."""
 
@@ -41,15 +43,17 @@ class FlopMeter:
         self.total = 0.0
         self._counted: WeakKeyDictionary[SeededModel, tuple[int, float]] = WeakKeyDictionary()  # (topology, FLOPs a sample)
 
-    def measure(self, model: SeededModel, samples: int, work: Callable[[], Tensor]) -> Tensor:
-        """Carry out a forward and backward pass of ``samples``, and add what it costs; returns what ``work`` returns."""
-        topology, per_sample = self._counted.get(model, (-1, 0.0))
-        if topology == model.topology_changes:
-            answer = work()
-        else:
-            with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
-                answer = work()
-            per_sample = counter.get_total_flops() / samples
-            self._counted[model] = model.topology_changes, per_sample
-        self.total += per_sample * samples
-        return answer
+    def knows(self, model: SeededModel) -> bool:
+        """Whether a step of the model, as it now is, has been counted."""
+        return self._counted.get(model, _UNCOUNTED)[0] == model.topology_changes
+
+    def add(self, model: SeededModel, samples: int) -> None:
+        """Add what a forward and backward pass of ``samples`` costs, by the last count."""
+        self.total += self._counted[model][1] * samples
+
+    @contextmanager
+    def counting(self, model: SeededModel, samples: int) -> Iterator[None]:
+        """Count the forward and backward pass of ``samples`` that is carried out inside."""
+        with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
+            yield
+        self._counted[model] = model.topology_changes, counter.get_total_flops() / samples

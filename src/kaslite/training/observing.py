@@ -13,6 +13,7 @@ import torch
 from kaslite.controllers.base import Observation, SeedObservation
 from kaslite.errors import UsageError
 from kaslite.lifecycle import SeedState
+from kaslite.randomness import global_streams_kept
 from kaslite.signals.evidence import Evidence
 from kaslite.training.evaluation import Evaluation, evaluate_now, removal_cost
 
@@ -100,7 +101,8 @@ class Observer:
                 evaluation = evaluate()
             for seed in self._model.seeds:
                 if seed.state in (SeedState.SHADOWING, SeedState.PROBATIONARY):
-                    self._weigh(seed, evaluate, evaluation)
+                    with global_streams_kept():  # what is measured for a seed's sake shifts nobody's draws
+                        self._weigh(seed, evaluate, evaluation)
         return evaluation
 
     def _weigh(self, seed: Seed, evaluate: Callable[[], Evaluation], evaluation: Evaluation) -> None:

@@ -100,8 +100,10 @@ class Recovery:
         state = live_state(self._model, self._optimizer, self._transitions)
         if not is_finite(state):
             return False
-        self._snapshot = None  # memory may not hold two
-        self._snapshot = Snapshot(state, epoch)
+        if self._snapshot is None:
+            self._snapshot = Snapshot(state, epoch)
+        else:
+            self._snapshot.renew(state, epoch)
         self._is_outdated = False
         return True
 

@@ -69,8 +69,13 @@ class Snapshot:
     """
 
     def __init__(self, state: Tree, epoch: int) -> None:
+        self._tree: Tree = {}
+        self.renew(state, epoch)
+
+    def renew(self, state: Tree, epoch: int) -> None:
+        """Become a copy of another state, in the same memory as far as it goes."""
         self.epoch = epoch
-        self._tree: Tree = snapshot_of(state)
+        self._tree = snapshot_of(state, onto=self._tree)
         self._put_streams_back = bookmark_global_streams()
 
     def update_topology(self, topology: Tree) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict, dataclass
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from kaslite import blueprints as catalogue
 from kaslite.blueprints import FeatureKind, SeedShape
@@ -34,16 +34,37 @@ if TYPE_CHECKING:
 Tree = dict[str, Any]
 
 
-_NESTED = (torch.Tensor, dict, list, tuple)
+_NESTED = (Tensor, dict, list, tuple)
 
 
-def snapshot_of(value: Any) -> Any:
-    """Return a copy of nested dicts and lists whose tensors are the caller's own, on the CPU."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().to("cpu", copy=True) if value.requires_grad else value.to("cpu", copy=True)
+def snapshot_of(value: Any, onto: Any = None) -> Any:
+    """Return a copy of nested dicts and lists whose tensors are the caller's own, on the CPU.
+
+    Args:
+        value: what to copy.
+        onto: an earlier copy, whose memory is taken for tensors that have the same place, size and type.
+    """
+    pairs: list[tuple[Tensor, Tensor]] = []
+    copied = _copied(value, onto, pairs)
+    if pairs:
+        into, sources = zip(*pairs, strict=True)
+        torch._foreach_copy_(into, sources)
+    return copied
+
+
+def _copied(value: Any, onto: Any, pairs: list[tuple[Tensor, Tensor]]) -> Any:
+    if isinstance(value, Tensor):
+        source = value.detach() if value.requires_grad else value
+        if isinstance(onto, Tensor) and onto.shape == source.shape and onto.dtype == source.dtype:
+            pairs.append((onto, source))
+            return onto
+        return source.to("cpu", copy=True)
     if isinstance(value, dict):
-        return {key: snapshot_of(entry) if isinstance(entry, _NESTED) else entry for key, entry in value.items()}
-    return type(value)(snapshot_of(entry) if isinstance(entry, _NESTED) else entry for entry in value)
+        earlier = onto if isinstance(onto, dict) else {}
+        return {k: _copied(v, earlier.get(k), pairs) if isinstance(v, _NESTED) else v for k, v in value.items()}
+    before = onto if isinstance(onto, list | tuple) else ()
+    places = zip_longest(value, before[: len(value)])
+    return type(value)(_copied(v, b, pairs) if isinstance(v, _NESTED) else v for v, b in places)
 
 
 def capture_seeds(model: SeededModel) -> list[Tree]:
@@ -157,7 +178,7 @@ def _record(captured: Tree) -> SeedRecord:
     return record
 
 
-def check_host(host: nn.Module, captured: Mapping[str, torch.Tensor]) -> None:
+def check_host(host: nn.Module, captured: Mapping[str, Tensor]) -> None:
     """Refuse tensors that are not those of this host, naming the first that differs."""
     own = host.state_dict()
     for name in [*own, *captured]:
