@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 
 def derive(rng_seed: int, *names: str | int) -> int:
@@ -48,7 +48,7 @@ def global_state() -> dict[str, Any]:
     version, words, gauss = random.getstate()
     numpy_state: dict[str, Any] = np.random.get_state(legacy=False)  # noqa: NPY002  the global stream is what is meant
     return {
-        "torch": _torch_states(),
+        "torch": torch_streams(),
         "numpy": {
             "key": torch.from_numpy(numpy_state["state"]["key"].astype(np.int64)),
             "pos": int(numpy_state["state"]["pos"]),
@@ -61,7 +61,7 @@ def global_state() -> dict[str, Any]:
 
 def set_global_state(state: Mapping[str, Any]) -> None:
     """Put every global stream where `global_state` found it; devices that are not here are passed over."""
-    _set_torch_states(state["torch"])
+    set_torch_streams(state["torch"])
     words = state["numpy"]
     legacy = ("MT19937", words["key"].numpy().astype(np.uint32), words["pos"], words["has_gauss"], words["gauss"])
     np.random.set_state(legacy)  # noqa: NPY002  as above
@@ -69,26 +69,16 @@ def set_global_state(state: Mapping[str, Any]) -> None:
     random.setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))
 
 
-def bookmark_global_streams() -> Callable[[], None]:
-    """Return a function that puts every global stream back to where it is now; quicker than `global_state`, for here."""
-    words, numbers, states = random.getstate(), np.random.get_state(), _torch_states()  # noqa: NPY002  as above
-
-    def put_back() -> None:
-        random.setstate(words)
-        np.random.set_state(numbers)  # noqa: NPY002  as above
-        _set_torch_states(states)
-
-    return put_back
-
-
 @contextmanager
 def global_streams_kept() -> Iterator[None]:
     """Let code draw what it likes from the global streams, which go on afterwards as if it had drawn nothing."""
-    put_back = bookmark_global_streams()
+    words, numbers, states = random.getstate(), np.random.get_state(), torch_streams()  # noqa: NPY002  as above
     try:
         yield
     finally:
-        put_back()
+        random.setstate(words)
+        np.random.set_state(numbers)  # noqa: NPY002  as above
+        set_torch_streams(states)
 
 
 @contextmanager
@@ -102,12 +92,13 @@ def own_global_streams(rng_seed: int, *names: str | int) -> Iterator[None]:
         yield
 
 
-def _torch_states() -> list[torch.Tensor]:
-    """Return the states of torch's streams: the CPU's, then each GPU's that is in use."""
+def torch_streams() -> list[torch.Tensor]:
+    """Return the states of torch's global streams: the CPU's, then each GPU's that is in use."""
     return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [])]
 
 
-def _set_torch_states(states: list[torch.Tensor]) -> None:
+def set_torch_streams(states: list[torch.Tensor]) -> None:
+    """Put torch's global streams where `torch_streams` found them."""
     cpu, *gpus = states
     torch.set_rng_state(cpu)
     for device, state in zip(range(torch.cuda.device_count()), gpus, strict=False):

@@ -79,7 +79,8 @@ def evaluate_now(model: torch.nn.Module, evaluate: Evaluate) -> Evaluation:
     Raises:
         UsageError: if what comes back is not one loss a sample.
     """
-    with looking_at(model), torch.random.fork_rng({parameter.device for parameter in model.parameters() if parameter.is_cuda}):
+    devices = {parameter.device for parameter in model.parameters()} if torch.cuda.is_initialized() else ()
+    with looking_at(model), torch.random.fork_rng([device for device in devices if device.type == "cuda"]):
         answer = evaluate()
     return answer if isinstance(answer, Evaluation) else Evaluation(answer)
 

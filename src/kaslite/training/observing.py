@@ -96,13 +96,13 @@ class Observer:
 
     def _probe(self, evaluate: Callable[[], Evaluation]) -> Evaluation:
         # All of it eagerly: a compiled pass differs from an eager one by rounding, and that is no evidence.
-        with torch.compiler.set_stance("force_eager"):
-            with self._model.probing() as self._readings:
-                evaluation = evaluate()
-            for seed in self._model.seeds:
-                if seed.state in (SeedState.SHADOWING, SeedState.PROBATIONARY):
-                    with global_streams_kept():  # what is measured for a seed's sake shifts nobody's draws
-                        self._weigh(seed, evaluate, evaluation)
+        with self._model.probing() as self._readings:
+            evaluation = evaluate()
+        for seed in self._model.live:
+            if seed.state in (SeedState.SHADOWING, SeedState.PROBATIONARY):
+                # What is measured for a seed's sake shifts nobody's draws.
+                with torch.compiler.set_stance("force_eager"), global_streams_kept():
+                    self._weigh(seed, evaluate, evaluation)
         return evaluation
 
     def _weigh(self, seed: Seed, evaluate: Callable[[], Evaluation], evaluation: Evaluation) -> None:

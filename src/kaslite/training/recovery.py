@@ -1,6 +1,6 @@
 """Going back: what happens when the governor says that a run has come apart.
 
-Host, seeds, moments and random streams become what they were at the end of the last healthy epoch; seeds that were blended in,
+Host, seeds, moments and torch's random streams become what they were at the end of the last healthy epoch; seeds that were blended in,
 and not yet proven, are culled at once, because they are the first suspects. Not for: judging; that is `governor`.
 """
 

@@ -1,4 +1,4 @@
-"""A snapshot of what trains: host, seeds, optimizer moments, shadow trainers, global random streams; and the way back to it.
+"""A snapshot of what trains: host, seeds, optimizer moments, shadow trainers, torch's random streams; and the way back to it.
 
 It lives in main memory. Learning rates and other options are not in it: schedulers go on. Nor are the twins, which
 had no part in what went wrong. Not for: checkpoints, which hold more (`kaslite.training.saving`).
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from kaslite.lifecycle import ISOLATED, SeedState
-from kaslite.randomness import bookmark_global_streams
+from kaslite.randomness import set_torch_streams, torch_streams
 from kaslite.training.state import (
     Tree,
     capture_seeds,
@@ -76,7 +76,7 @@ class Snapshot:
         """Become a copy of another state, in the same memory as far as it goes."""
         self.epoch = epoch
         self._tree = snapshot_of(state, onto=self._tree)
-        self._put_streams_back = bookmark_global_streams()
+        self._streams = torch_streams()
 
     def update_topology(self, topology: Tree) -> None:
         """Take in what a decision has changed since: the host's tensors and the moments of what stays are the same."""
@@ -90,4 +90,4 @@ class Snapshot:
         put_parameters(model, optimizer, self._tree["parameters"])
         load_named_moments(optimizer, self._tree["parameters"], self._tree["moments"])
         transitions.load_trainers(self._tree["trainers"])
-        self._put_streams_back()
+        set_torch_streams(self._streams)
