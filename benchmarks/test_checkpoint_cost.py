@@ -52,5 +52,5 @@ def test_keeping_a_state_to_go_back_to_takes_a_small_share_of_an_epoch():
     experiment = assemble(resolve({"problem_type": "digits", "warm_up_epochs": 1, "adaptation_epochs": 1}))
     experiment.train(lambda: None)
     epochs = timed(lambda: experiment.trainer._train_epoch(1))
-    paired = compare(timed(experiment.grower.keep_snapshot), epochs, rounds=30)
+    paired = compare(timed(experiment.grower._recovery.keep), epochs, rounds=30)
     paired.report("keeping a snapshot / an epoch of digits", SNAPSHOT_BAR)

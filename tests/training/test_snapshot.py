@@ -53,9 +53,9 @@ def test_a_seed_that_still_holds_the_same_module_keeps_it() -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_state_is_finite_if_all_that_the_host_computes_with_is(place: str, value: float) -> None:
     growth = Growth("batch_norm").reach(SeedState.SHADOWING)
-    assert is_finite(live_state(growth.model, growth.optimizer, growth.grower._transitions))
+    assert is_finite(live_state(growth.model, growth.optimizer, growth.grower._transitions), frozenset())
     host = growth.model.host
     tensor = {"parameter": host.head.weight, "buffer": host.norm.running_mean, "seed": next(growth.seed.parameters())}[place]
     with torch.no_grad():
         tensor.view(-1)[0] = value
-    assert not is_finite(live_state(growth.model, growth.optimizer, growth.grower._transitions))
+    assert not is_finite(live_state(growth.model, growth.optimizer, growth.grower._transitions), frozenset())

@@ -112,9 +112,13 @@ class Seed(nn.Module):
             check_newborn(module, blueprint.name, shape, has_child=blueprint.has_child)
         self.germinations += 1
         self.module = module
-        self.alpha = self.alpha.to(beside.device)
-        self.delta_sum = self.delta_sum.to(beside.device)
+        self.move_numbers(beside.device)
         self.blueprint_id = blueprint.name
+
+    def move_numbers(self, device: torch.device) -> None:
+        """Bring what the forward pass reads and writes of the seed, beside its module, to the module's device."""
+        self.alpha = self.alpha.to(device)
+        self.delta_sum = self.delta_sum.to(device)
 
     def move(self, to_state: SeedState, *, epoch: int, reason: str) -> SeedStateChanged:
         """Enter ``to_state`` and return the event; raises `IllegalTransitionError` if the table has no such move."""

@@ -107,12 +107,14 @@ class ShadowTrainer:
         self._start()
         for name, moments in state["moments"].items():
             parameter = self._parameters[name]
-            self._optimizer.state[parameter] = {key: _copied(value, like=parameter) for key, value in moments.items()}
+            # Adam counts its steps on the CPU, whatever it trains.
+            self._optimizer.state[parameter] = {
+                key: _copied(value, like=None if key == "step" else parameter) for key, value in moments.items()
+            }
         self._progress.load_state_dict(state["progress"])
 
 
 def _copied(value: Any, like: Tensor | None = None) -> Any:
     if not isinstance(value, Tensor):
         return value
-    # Adam counts its steps in a 0-d tensor on the CPU, whatever it trains.
-    return value.clone() if like is None or value.ndim == 0 else value.to(like, copy=True)
+    return value.clone() if like is None else value.to(like, copy=True)

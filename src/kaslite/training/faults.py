@@ -9,6 +9,7 @@ caller's to catch, nor for optimizers that compute gradients inside their step (
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -39,6 +40,7 @@ class FaultGuard:
         self._blended: list[Seed] = []
         self._layers: list[SeedLayer] = []  # that they sit in
         self._before: dict[tuple[str, int], list[nn.Parameter]] = {}  # what a seed's sick gradient reaches first
+        self._after: dict[tuple[str, int], list[nn.Parameter]] = {}  # of the host, after what the seed writes
         self._buffers: list[Tensor] = []
         self._healthy_buffers: list[Tensor] = []  # as they were after the last step
         self._looked = False  # at the step that is running
@@ -56,7 +58,7 @@ class FaultGuard:
         return found
 
     def keep_buffers(self) -> None:
-        """Remember the host's buffers as they are after a healthy step."""
+        """Remember the host's buffers as they are after a healthy step, or when a seed has just joined the forward pass."""
         self._follow_topology()
         if self._blended and self._buffers:
             torch._foreach_copy_(self._healthy_buffers, self._buffers)
@@ -71,6 +73,7 @@ class FaultGuard:
         sources = {name: self._model.layers[name].span.source for name in names}
         host = self._model.host
         self._before = {seed.place: _parameters_before(host, sources[seed.layer_name]) for seed in self._blended}
+        self._after = {seed.place: _parameters_after(host, seed.layer_name) for seed in self._blended}
         self._buffers = list(host.buffers()) if self._blended else []
         self._healthy_buffers = [buffer.clone() for buffer in self._buffers]
 
@@ -80,8 +83,10 @@ class FaultGuard:
         if not self._blended:
             return
         self._looked = True
-        if self._look(gradients=True):
-            for parameter in self._parameters():
+        # A fused optimizer steps under a gradient scaler even if that has found an overflow, and leaves itself out.
+        found_inf = getattr(self._optimizer, "found_inf", None)
+        if self._look(gradients=found_inf is None or not found_inf.item()):
+            for parameter in (*self._parameters(), *self._model.parameters()):
                 parameter.grad = None
 
     def _look(self, *, gradients: bool) -> bool:
@@ -98,19 +103,22 @@ class FaultGuard:
     def _sick(self) -> dict[tuple[str, int], str]:
         having = [parameter for parameter in self._parameters() if parameter.grad is not None]
         gradients = [parameter.grad for parameter in having if parameter.grad is not None]
-        norms = torch._foreach_norm(gradients)  # noqa: SLF001  as clip_grad_norm_ does
+        dense = [g.coalesce().values() if g.is_sparse else g for g in gradients]
+        # The largest number of each: a sum of squares is infinite long before the gradient is.
+        norms = torch._foreach_norm(dense, ord=math.inf) if dense else ()  # noqa: SLF001  what clip_grad_norm_ is made of
         # One wait for the device a step, and only while a seed takes part.
         finite = _are_finite([*self._forward_sums(), *norms])
         if all(finite):
             return {}
-        faults = self._blame_outputs(finite)
-        bad = {id(parameter) for parameter, is_finite in zip(reversed(having), reversed(finite), strict=False) if not is_finite}
-        last = [parameter for parameter in self._model.host.parameters() if parameter.grad is not None][-1:]
-        if faults or any(id(parameter) in bad for parameter in last):
-            return faults  # if none: the loss itself is sick, and no seed made it so; the governor's affair
-        # What is not finite spreads backward to all that lies before it: the last seed began it.
+        sums = len(self._blended) + len(self._layers)
+        if not all(finite[:sums]):
+            return self._blame_outputs(finite)  # perhaps nobody: then the host itself is sick, the governor's affair
+        bad = {id(parameter) for parameter, is_finite in zip(having, finite[sums:], strict=True) if not is_finite}
+        # What is not finite spreads backward to all that lies before it: the last seed began it, or something after it.
         sick = [seed for seed in self._blended if any(id(p) in bad for p in (*seed.parameters(), *self._before[seed.place]))]
-        return {sick[-1].place: SICK_GRADIENT} if sick else {}
+        if not sick or any(id(parameter) in bad for parameter in self._after[sick[-1].place]):
+            return {}
+        return {sick[-1].place: SICK_GRADIENT}
 
     def _sick_outputs(self) -> dict[tuple[str, int], str]:
         return self._blame_outputs(_are_finite(self._forward_sums()))
@@ -147,3 +155,11 @@ def _parameters_before(host: nn.Module, name: str) -> list[nn.Parameter]:
             break
         found = list(module.parameters(recurse=False)) or found
     return found
+
+
+def _parameters_after(host: nn.Module, name: str) -> list[nn.Parameter]:
+    """Return the parameters of the modules that the host made after the named one: nearly those that come after it."""
+    known = submodules(host)
+    names = list(known)
+    later = [own for own in names[names.index(name) :] if own != name and not own.startswith(f"{name}.")]
+    return [parameter for own in later for parameter in known[own].parameters(recurse=False)]

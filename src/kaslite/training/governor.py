@@ -54,6 +54,7 @@ class Governor:
         self._health: dict[str, deque[float]] = {}
         self._bad_epochs = 0
         self._rollbacks = 0
+        self._reason = ""  # for the last of them
 
     @property
     def is_calm(self) -> bool:
@@ -83,16 +84,16 @@ class Governor:
         return f"{complaint}, in {self._bad_epochs} epochs in a row" if self._bad_epochs >= self._config.patience else None
 
     def note_rollback(self, reason: str) -> None:
-        """Start anew after a rollback.
-
-        Raises:
-            DivergedError: if going back does not help.
-        """
+        """Start anew after a rollback."""
         self._bad_epochs = 0
         self._rollbacks += 1
+        self._reason = reason
+
+    def raise_if_hopeless(self) -> None:
+        """Raise `DivergedError` if going back does not help."""
         if self._rollbacks > self._config.max_rollbacks:
             raise DivergedError(
-                f"training came apart again after {self._config.max_rollbacks} rollbacks in a row ({reason}); "
+                f"training came apart again after {self._config.max_rollbacks} rollbacks in a row ({self._reason}); "
                 "the model is as it was when it was last healthy: lower the learning rate, or look at the data."
             )
 

@@ -11,14 +11,15 @@ the governor. Not for: running the loop (`kaslite.training.loop`), or deciding.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+import math
+from typing import TYPE_CHECKING, Any, Literal
 
 from kaslite import blueprints as catalogue
 from kaslite.blending import BlendingConfig
 from kaslite.controllers.base import Advance, Cull, Decision, Fossilize, Germinate, Observation, Wait
 from kaslite.errors import RefusedError, StorageError, UsageError
 from kaslite.events import DecisionMade, Event
-from kaslite.lifecycle import SeedState
+from kaslite.lifecycle import ISOLATED, SeedState
 from kaslite.seeds.model import SeededModel
 from kaslite.seeds.objectives import can_learn, check_objective
 from kaslite.seeds.surgery import check_can_grow
@@ -27,16 +28,10 @@ from kaslite.training.faults import FaultGuard
 from kaslite.training.governor import GovernorConfig
 from kaslite.training.gradients import GradientNorms
 from kaslite.training.observing import Observer
+from kaslite.training.optimizer_state import check_optimizer, optimizer_names, put_parameters
+from kaslite.training.parts import Stateful, capture_parts, load_parts
 from kaslite.training.recovery import Recovery
-from kaslite.training.state import (
-    Tree,
-    capture_seeds,
-    check_optimizer,
-    optimizer_names,
-    prepare_seeds,
-    put_parameters,
-    put_seeds,
-)
+from kaslite.training.state import Tree, capture_seeds, prepare_seeds, put_seeds
 from kaslite.training.step_order import StepOrder
 from kaslite.training.transitions import Transitions
 from kaslite.training.twin import Twins, TwinTraining
@@ -57,19 +52,6 @@ _NAMES: dict[type[Decision], Literal["wait", "germinate", "advance", "fossilize"
     Fossilize: "fossilize",
     Cull: "cull",
 }
-
-
-@runtime_checkable
-class Stateful(Protocol):
-    """A scheduler, a gradient scaler: what has to be saved along with a run."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return its state."""
-        ...
-
-    def load_state_dict(self, state_dict: dict[str, Any], /) -> None:
-        """Take a state over."""
-        ...
 
 
 def _ignore(event: Event) -> None:
@@ -125,7 +107,7 @@ class Grower:
         self.optimizer = optimizer
         self.controller = controller
         self.blueprints = _able(blueprints, shadow_objective)
-        self.schedulers = tuple(schedulers)
+        self._parts = (controller, *schedulers)
         self._shadow_objective = shadow_objective
         self._emit = emit
         self._events: list[Event] = []
@@ -150,6 +132,7 @@ class Grower:
         self._norms = GradientNorms(model)
         optimizer.register_step_pre_hook(self._before_step)
         self._between_epochs = True
+        self._dropped_steps = 0  # of this epoch
 
     @property
     def epoch(self) -> int:
@@ -161,21 +144,25 @@ class Grower:
         """Whether the last epoch was: only then is the state worth a checkpoint."""
         return self._recovery is None or self._recovery.is_healthy
 
-    def after_step(self) -> None:
+    def after_step(self) -> bool:
         """Tick every live seed; call it after ``optimizer.step()``.
+
+        Returns:
+            Whether the step counted: ``False`` if it was dropped because a seed had gone bad; its loss says nothing then.
 
         Raises:
             UsageError: between forward and backward pass, where a changed alpha would make the gradients wrong.
         """
         self._order.check()
         self._enter_epoch()
-        if self.model.live:
-            self._expel_faulty()
+        dropped = self._expel_faulty() if self.model.live else False
         for seed in self.model.seeds:
             if seed.state is not SeedState.DORMANT:  # most seeds are, at every step
                 self._record(*self._transitions.tick_step(seed))
         if self.model.live:
             self._guard.keep_buffers()
+        self._dropped_steps += dropped
+        return not dropped
 
     def after_epoch(self, **metrics: float) -> list[Event]:
         """Observe, ask the controller, carry its decision out; return the events since the last call.
@@ -203,7 +190,11 @@ class Grower:
             self._record(*self._transitions.tick_epoch(seed))
         self._recover()
         self._between_epochs = True
-        self.keep_snapshot()
+        self._dropped_steps = 0
+        self._guard.keep_buffers()
+        if self._recovery is not None:
+            self._recovery.keep()
+            self._recovery.raise_if_hopeless()
         return self._observer.observation(self.epoch, self.blueprints)
 
     def decide(self, observation: Observation) -> list[Event]:
@@ -232,10 +223,11 @@ class Grower:
         self._record(*consequences)
         return self._take_events()
 
-    def keep_snapshot(self) -> None:
-        """Take the present state, if it is healthy, as the one to go back to; each healthy epoch ends with this by itself."""
+    def settle_loaded(self) -> None:
+        """Bring what stands beside the model in line with what was loaded into it."""
+        self._guard.keep_buffers()
         if self._recovery is not None:
-            self._recovery.keep()
+            self._recovery.keep_loaded()
 
     def state_dict(self) -> Tree:
         """Return all that a fresh Grower of the same settings needs to go on: seeds and their modules, records, controller.
@@ -252,43 +244,54 @@ class Grower:
             "twins": None if self._twins is None else self._twins.state_dict(),
             "observer": self._observer.state_dict(),
             "gradients": self._norms.state_dict(),
-            "controller": _controller_state(self.controller),
-            "governor": None if self._recovery is None else self._recovery.state_dict(),
-            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+            "dropped_steps": self._dropped_steps,
+            "parts": capture_parts(self._parts),
+            "recovery": None if self._recovery is None else self._recovery.state_dict(),
         }
 
     def load_state_dict(self, state: Tree) -> None:
         """Go on from another Grower's state: rebuild its seeds in the model, and their places in the optimizer.
 
-        Load the host and the optimizer afterwards, in that order; `kaslite.load` does all three.
+        Load the host and the optimizer afterwards, in that order, and then call `settle_loaded`; `kaslite.load` does all of it.
 
         Raises:
             StorageError: if the state is of another topology or optimizer; then nothing has changed.
         """
         prepared = prepare_seeds(self.model, state["seeds"])
         check_optimizer(self.model, self.optimizer, state["parameters"])
-        self._check_parts(state)
+        self._check_settings(state)
+        load_parts(self._parts, state["parts"])
         put_seeds(self.model, prepared)
         put_parameters(self.model, self.optimizer, state["parameters"])
         self._transitions.epoch = state["epoch"]
         self._between_epochs = state["between_epochs"]
+        self._dropped_steps = state["dropped_steps"]
         self._transitions.load_trainers(state["trainers"])
-        if self._twins is not None and state["twins"] is not None:
+        if self._twins is not None:
             self._twins.load_state_dict(state["twins"])
         self._observer.load_state_dict(state["observer"])
         self._norms.load_state_dict(state["gradients"])
-        if isinstance(self.controller, Stateful):
-            self.controller.load_state_dict(state["controller"]["state"])
-        if self._recovery is not None and state["governor"] is not None:
-            self._recovery.load_state_dict(state["governor"])
-        for scheduler, scheduled in zip(self.schedulers, state["schedulers"], strict=True):
-            scheduler.load_state_dict(scheduled)
+        if self._recovery is not None and state["recovery"] is not None:
+            self._recovery.load_state_dict(state["recovery"])
+
+    def _check_settings(self, state: Tree) -> None:
+        """Refuse the state of a Grower that was made otherwise."""
+        settings = {
+            "shadow_objective": [state["shadow_objective"], self._shadow_objective],
+            "twin": [state["twins"] is not None, self._twins is not None],
+        }
+        for name, (there, here) in settings.items():
+            if there != here:
+                raise StorageError(f"its Grower was made with another {name}=: {there!r} there, and {here!r} here.")
 
     def _recover(self) -> None:
         """Go back if the epoch was sick."""
         observer, events = self._observer, []
         if self._recovery is not None:
-            events = self._recovery.check(observer.train_loss, observer.val_loss, observer.health)
+            train_loss = observer.train_loss
+            if self._dropped_steps and train_loss is not None and not math.isfinite(train_loss):
+                train_loss = None  # the mean of a loop that counted a dropped step
+            events = self._recovery.check(train_loss, observer.val_loss, observer.health)
             self._record(*events)
         if self._twins is not None:
             if events:
@@ -297,24 +300,10 @@ class Grower:
 
     def _settle(self, consequences: list[Event]) -> None:
         """Bring what stands beside the model in line with what a decision changed."""
-        if consequences and self._between_epochs:
-            if self._twins is not None:
-                self._twins.renew()
-            if self._recovery is not None:
-                self._recovery.note_decision()
-
-    def _check_parts(self, state: Tree) -> None:
-        """Refuse the state of a Grower that was made with other parts."""
-        own = _controller_state(self.controller)
-        parts = {
-            "controller": [None if part is None else part["type"] for part in (state["controller"], own)],
-            "shadow_objective": [state["shadow_objective"], self._shadow_objective],
-            "schedulers": [len(state["schedulers"]), len(self.schedulers)],
-            "twin": [state["twins"] is not None, self._twins is not None],
-        }
-        for name, (there, here) in parts.items():
-            if there != here:
-                raise StorageError(f"its Grower was made with another {name}=: {there!r} there, and {here!r} here.")
+        if consequences:
+            self._guard.keep_buffers()
+        if consequences and self._between_epochs and self._twins is not None:
+            self._twins.renew()
 
     def _before_step(self, *_: Any) -> None:
         if self._recovery is not None:
@@ -323,9 +312,13 @@ class Grower:
             self._guard.before_step()
             self._norms.before_step()
 
-    def _expel_faulty(self) -> None:
-        for seed, reason in self._guard.take_faults():
+    def _expel_faulty(self) -> bool:
+        """Take seeds that have gone bad out at once, and say whether one was in the forward pass: then the step was dropped."""
+        faults = self._guard.take_faults()
+        dropped = any(seed.state not in ISOLATED for seed, _ in faults)
+        for seed, reason in faults:
             self._record(*self._transitions.expel(seed, reason))
+        return dropped
 
     def _enter_epoch(self) -> None:
         if self._between_epochs:
@@ -367,12 +360,6 @@ def _check_arguments(model: SeededModel, optimizer: Optimizer, shadow_lr: float,
         raise UsageError(f"shadow_lr is {shadow_lr}; a learning rate is positive.")
     if not 0 <= progress_thresh <= 1:
         raise UsageError(f"progress_thresh is {progress_thresh}; training progress lies in [0, 1].")
-
-
-def _controller_state(controller: Controller) -> Tree | None:
-    if not isinstance(controller, Stateful):
-        return None
-    return {"type": type(controller).__name__, "state": controller.state_dict()}
 
 
 def _decision_made(decision: Decision, epoch: int, refusal: str | None) -> DecisionMade:

@@ -15,6 +15,7 @@ Not for: building any of its parts; `kaslite.experiment` does.
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -175,10 +176,10 @@ class Trainer:
         for inputs, targets in self.batches(epoch):
             loss = self._differentiate(self.model, self.optimizer, inputs, targets)
             self.optimizer.step()
-            self.grower.after_step()
-            losses.append(loss.detach() * len(targets))
-            samples += len(targets)
-        return sum(losses).item() / samples  # type: ignore[union-attr]  # one wait for the device an epoch
+            if self.grower.after_step():
+                losses.append(loss.detach() * len(targets))
+                samples += len(targets)
+        return sum(losses).item() / samples if losses else math.nan  # type: ignore[union-attr]  # one wait for the device
 
     def _differentiate(self, model: SeededModel, optimizer: torch.optim.Optimizer, inputs: Tensor, targets: Tensor) -> Tensor:
         count = nullcontext() if self.flops.knows(model) else self.flops.counting(model, len(targets))

@@ -1,17 +1,17 @@
 """Going back: what happens when the governor says that a run has come apart.
 
-Host, seeds, moments and torch's random streams become what they were at the end of the last healthy epoch; seeds that were blended in,
-and not yet proven, are culled at once, because they are the first suspects. Not for: judging; that is `governor`.
+Host, seeds, moments and torch's random streams become what they were at the end of the last healthy epoch; seeds that were
+blended in, and not yet proven, are culled at once: they are the first suspects. Not for: judging; that is `governor`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kaslite.events import Event, GovernorRolledBack, SeedRestored
 from kaslite.lifecycle import GROWING, ISOLATED, LIVE, SeedState
 from kaslite.training.governor import Governor
-from kaslite.training.snapshot import Snapshot, is_finite, live_state, live_topology
+from kaslite.training.snapshot import Snapshot, is_finite, live_state, live_topology, masks_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from kaslite.seeds import SeededModel
     from kaslite.training.governor import GovernorConfig
+    from kaslite.training.state import Tree
     from kaslite.training.transitions import Transitions
 
 _SUSPECT = GROWING - ISOLATED
@@ -34,23 +35,23 @@ class Recovery:
         self._model = model
         self._optimizer = optimizer
         self._transitions = transitions
+        self._masks = masks_of(model.host)
         self._snapshot: Snapshot | None = None
-        self._is_outdated = False  # the topology in the snapshot
-        self.is_healthy = True  # when it was last looked at
+        self._is_first_step = True
+        self._is_outdated = False  # how the seeds are in the snapshot
+        self._is_now = False  # whether the snapshot is the present state
         self._rolled_back_in = -1  # epoch of the last rollback
+        self._loaded_epoch: int | None = None
+        self.is_healthy = True  # when it was last looked at
 
     def keep(self) -> None:
         """Keep the present state as the one to go back to, if it is healthy."""
-        self.is_healthy = self._governor.is_calm and self._take()
+        self.is_healthy = self._governor.is_calm and self._take(self._healthy_epoch())
 
     def check(self, train_loss: float | None, val_loss: float | None, health: Mapping[str, float]) -> list[Event]:
-        """Judge the epoch that has ended, and go back if it has to be.
-
-        Raises:
-            DivergedError: if going back does not help.
-        """
+        """Judge the epoch that has ended, and go back if it has to be; the events tell of it."""
         reason = self._governor.judge(train_loss=train_loss, val_loss=val_loss, health=health)
-        if reason is None or self._snapshot is None:  # None: no step was ever taken
+        if reason is None or self._snapshot is None:  # None: nothing was ever stepped on
             return []
         self._update()
         # Those that were culled since are suspects too: what is restored of them must not live on.
@@ -64,47 +65,75 @@ class Recovery:
                 events += self._transitions.expel(seed, f"the governor went back: {reason}")
         return events
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what the governor remembers; the state to go back to is the one that is loaded beside it."""
-        return self._governor.state_dict()
+    def raise_if_hopeless(self) -> None:
+        """Raise `DivergedError` if going back does not help; called when all that a rollback changes is in order."""
+        self._governor.raise_if_hopeless()
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Remember what another one did; the state to go back to is kept anew."""
-        self._governor.load_state_dict(state)
-        self._snapshot = None
+    def state_dict(self) -> Tree:
+        """Return what the governor remembers, and the state to go back to where that is not the present one."""
+        kept = None
+        if self._snapshot is not None and not self._is_now:
+            kept = {"tree": self._snapshot.tree, "streams": self._snapshot.streams}
+        return {
+            "governor": self._governor.state_dict(),
+            "epoch": None if self._snapshot is None else self._snapshot.epoch,
+            "rolled_back_in": self._rolled_back_in,
+            "is_healthy": self.is_healthy,
+            "is_outdated": self._is_outdated,
+            "snapshot": kept,
+        }
 
-    def note_decision(self) -> None:
-        """Remember that a decision between two epochs has changed the topology.
+    def load_state_dict(self, state: Tree) -> None:
+        """Remember what another one did; a state to go back to that is the present one is taken by `keep_loaded`."""
+        self._governor.load_state_dict(state["governor"])
+        self._rolled_back_in = state["rolled_back_in"]
+        self.is_healthy = state["is_healthy"]
+        self._loaded_epoch, self._snapshot, self._is_now = state["epoch"], None, False
+        if state["snapshot"] is not None:
+            self._snapshot = Snapshot(state["snapshot"]["tree"], state["epoch"])
+            self._snapshot.streams = state["snapshot"]["streams"]
+        self._is_first_step = state["epoch"] is None
+        self._is_outdated = state["is_outdated"]
 
-        It goes into the snapshot before the next step: germinating must not wait for a copy.
-        """
-        self._is_outdated = True
+    def keep_loaded(self) -> None:
+        """Take the state that was loaded as the one to go back to, if it was that when it was saved."""
+        if self._snapshot is None and self._loaded_epoch is not None:
+            self._take(self._loaded_epoch)
 
     def before_step(self) -> None:
-        """Keep the very first state, from which the run may have to start again, or what a decision has changed."""
-        if self._snapshot is None:
-            self._take()
-        elif self._is_outdated:
-            self._update()
+        """Take in what changes between two epochs: how the seeds are, or, before the very first step, everything.
+
+        Germinating must not wait for a copy, so a decision does not make one.
+        """
+        if self._is_first_step:
+            self._is_first_step = False
+            if self._snapshot is None:
+                self._take(self._transitions.epoch)
+        self._update()
+        self._is_now = False
 
     def _update(self) -> None:
-        if self._snapshot is not None and self._is_outdated and self.is_healthy:
+        if self._is_outdated and self._snapshot is not None:
             self._snapshot.update_topology(live_topology(self._model, self._optimizer, self._transitions))
         self._is_outdated = False
 
-    def _take(self) -> bool:
-        """Take a snapshot if it is finite, and say whether it was."""
+    def _healthy_epoch(self) -> int:
+        """Return the epoch after which the host was as it is: in one that was rolled back, an earlier one."""
         now = self._transitions.epoch
-        # In an epoch that was rolled back the host is as it was after an earlier one.
-        epoch = self._snapshot.epoch if self._snapshot is not None and now == self._rolled_back_in else now
+        return self._snapshot.epoch if self._snapshot is not None and now == self._rolled_back_in else now
+
+    def _take(self, epoch: int) -> bool:
+        """Take a snapshot if the state is finite, and say whether it was."""
         state = live_state(self._model, self._optimizer, self._transitions)
-        if not is_finite(state):
+        if not is_finite(state, self._masks):
             return False
-        if self._snapshot is None:
-            self._snapshot = Snapshot(state, epoch)
+        snapshot, self._snapshot = self._snapshot, None  # what is interrupted here must not be gone back to
+        if snapshot is None:
+            snapshot = Snapshot(state, epoch)
         else:
-            self._snapshot.renew(state, epoch)
-        self._is_outdated = False
+            snapshot.renew(state, epoch)
+        self._snapshot = snapshot
+        self._is_outdated = self._is_now = True
         return True
 
     def _rolled_back(self, reason: str) -> Event:

@@ -14,7 +14,8 @@ import torch
 from kaslite.errors import StorageError
 from kaslite.randomness import global_state, set_global_state
 from kaslite.training.checkpoint_file import read_tree, write_tree
-from kaslite.training.state import Tree, check_host, load_optimizer
+from kaslite.training.optimizer_state import load_optimizer
+from kaslite.training.state import Tree, check_host
 
 if TYPE_CHECKING:
     import os
@@ -93,7 +94,7 @@ def restore(tree: Tree, model: SeededModel, optimizer: Optimizer, grower: Grower
     model.host.load_state_dict(tree["host"])
     load_optimizer(optimizer, tree["optimizer"])
     set_global_state(tree["streams"])
-    grower.keep_snapshot()
+    grower.settle_loaded()
     if tree["num_threads"] != torch.get_num_threads():
         _log.warning(
             "this was trained with %d threads, and goes on with %d: sums round differently, so the two will differ.",

@@ -1,15 +1,13 @@
-"""The state of a growing network as plain data: nested dicts and lists of tensors, numbers and texts.
+"""The state of host and seeds as plain data: nested dicts and lists of tensors, numbers and texts.
 
-What a governor goes back to and what a checkpoint holds are made of the same parts. Parameters are told apart by name, never by
-their place in the optimizer: a place that was swapped would load silently where the shapes agree. Everything that can fail is
-tried before anything is changed. Not for: files.
+What a governor goes back to and what a checkpoint holds are made of the same parts. Everything that can fail is tried before
+anything is changed. Not for: files, nor the optimizer (`kaslite.training.optimizer_state`).
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import asdict, dataclass
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,14 +18,13 @@ from kaslite.blueprints import FeatureKind, SeedShape
 from kaslite.errors import StorageError
 from kaslite.lifecycle import SeedState
 from kaslite.randomness import global_stream
+from kaslite.seeds.chunk import Chunk
 from kaslite.seeds.seed import SeedRecord
 from kaslite.signals.evidence import Evidence
 from kaslite.signals.interval import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from torch.optim import Optimizer
+    from collections.abc import Mapping
 
     from kaslite.seeds import Seed, SeededModel
 
@@ -82,6 +79,8 @@ def _capture_seed(seed: Seed) -> Tree:
         "ramp": seed.ramp,
         "blend_factor": seed.blend_factor,
         "shape": None if seed.shape is None else dict(vars(seed.shape)),
+        "reads": dict(vars(seed.reads)),
+        "writes": dict(vars(seed.writes)),
         # Not asdict(), which is slow: this is taken of every seed after every epoch.
         "record": {name: _plain(value) for name, value in vars(seed.record).items()},
         "module": None if seed.module is None else dict(seed.module.state_dict()),
@@ -140,11 +139,18 @@ def _shape(captured: Tree) -> SeedShape:
     return SeedShape(**{**captured["shape"], "kind": FeatureKind(captured["shape"]["kind"])})
 
 
-def put_seeds(model: SeededModel, prepared: list[PreparedSeed]) -> None:
-    """Make every seed what was prepared for it; a module that is still the same one keeps its identity."""
+def put_seeds(model: SeededModel, prepared: list[PreparedSeed], *, back: bool = False) -> None:
+    """Make every seed what was prepared for it.
+
+    Args:
+        model: whose seeds they are.
+        prepared: one entry for each of them.
+        back: whether this goes back in the same run: then a module that is still the same one keeps its identity, and a
+            number of germinations is never taken back, because a stream that was drawn from is not drawn from again.
+    """
     for new in prepared:
         seed, captured = new.seed, new.captured
-        kept = seed.module if _is_same_module(seed, captured) else None
+        kept = seed.module if back and seed.germinations == captured["germinations"] else None
         if kept is not None and new.module is not None:
             kept.load_state_dict(new.module.state_dict())
         elif new.module is None:
@@ -154,18 +160,14 @@ def put_seeds(model: SeededModel, prepared: list[PreparedSeed]) -> None:
             seed.module = new.module
         seed.state = SeedState(captured["state"])
         seed.blueprint_id = captured["blueprint_id"]
-        seed.germinations = max(seed.germinations, captured["germinations"])  # a name that was used is not used again
+        seed.germinations = max(seed.germinations if back else 0, captured["germinations"])
         seed.record = _record(captured["record"])
         seed.blend_factor = captured["blend_factor"]
         if new.module is not None:
-            seed.shape = seed.shape or _shape(captured)
-            seed.alpha = seed.alpha.to(next(model.parameters_near(seed.layer_name)).device)
+            seed.learn_shape(_shape(captured), Chunk(**captured["reads"]), Chunk(**captured["writes"]))
+            seed.move_numbers(next(model.parameters_near(seed.layer_name)).device)
         seed.set_ramp(captured["ramp"])
     model.update_topology()
-
-
-def _is_same_module(seed: Seed, captured: Tree) -> bool:
-    return seed.module is not None and captured["module"] is not None and seed.germinations == captured["germinations"]
 
 
 def _record(captured: Tree) -> SeedRecord:
@@ -186,73 +188,10 @@ def check_host(host: nn.Module, captured: Mapping[str, Tensor]) -> None:
             raise StorageError(
                 f"it is of another host: {name!r} is only in the {'checkpoint' if name in captured else 'model'}."
             )
-        here, there = (getattr(tensors[name], "shape", None) for tensors in (own, captured))
+        here, there = _kind(own[name]), _kind(captured[name])
         if here != there:
-            raise StorageError(f"it is of another host: {name!r} has shape {_size(here)} here, and {_size(there)} there.")
+            raise StorageError(f"it is of another host: {name!r} is {here} here, and {there} there.")
 
 
-def _size(shape: torch.Size | None) -> tuple[int, ...] | None:
-    return None if shape is None else tuple(shape)
-
-
-def optimizer_names(model: SeededModel, optimizer: Optimizer) -> list[list[str]]:
-    """Return the names of the parameters of each group, in order; what is not the model's is called by its place."""
-    names = {id(parameter): name for name, parameter in _named_parameters(model)}
-    return [
-        [names.get(id(parameter), f"#{group}.{place}") for place, parameter in enumerate(entry["params"])]
-        for group, entry in enumerate(optimizer.param_groups)
-    ]
-
-
-def check_optimizer(model: SeededModel, optimizer: Optimizer, names: list[list[str]]) -> None:
-    """Refuse an optimizer whose groups hold other parameters of the host than those named."""
-    here = optimizer_names(model, optimizer)
-    grown = tuple(f"{seed.layer_name}:{seed.index}/" for seed in model.seeds)
-    if len(here) != len(names):
-        raise StorageError(f"it is of another optimizer: it has {len(names)} parameter groups there and {len(here)} here.")
-    for number, (own, other) in enumerate(zip(here, names, strict=True)):
-        differ = sorted({n for n in own if not n.startswith(grown)} ^ {n for n in other if not n.startswith(grown)})
-        if differ:
-            raise StorageError(f"it is of another optimizer: group {number} holds {differ[0]!r} only here or only there.")
-
-
-def put_parameters(model: SeededModel, optimizer: Optimizer, names: list[list[str]]) -> None:
-    """Give each group the parameters of those names, in that order; moments are not touched."""
-    known, titles = dict(_named_parameters(model)), {id(p): name for name, p in model.named_parameters()}
-    for group, entry in enumerate(optimizer.param_groups):
-        known |= {f"#{group}.{place}": parameter for place, parameter in enumerate(entry["params"])}
-        titles = dict(zip(map(id, entry["params"]), entry.get("param_names", ()), strict=False)) | titles
-    for entry, wanted in zip(optimizer.param_groups, names, strict=True):
-        entry["params"][:] = [known[name] for name in wanted]
-        if "param_names" in entry:  # an optimizer that was made from named parameters
-            entry["param_names"][:] = [titles[id(parameter)] for parameter in entry["params"]]
-    held = {id(parameter) for entry in optimizer.param_groups for parameter in entry["params"]}
-    for parameter in [parameter for parameter in optimizer.state if id(parameter) not in held]:
-        del optimizer.state[parameter]
-
-
-def load_optimizer(optimizer: Optimizer, captured: Mapping[str, Any]) -> None:
-    """Load an optimizer's own ``state_dict()``, whose parameters are in the order of its groups."""
-    optimizer.load_state_dict(copy.deepcopy(dict(captured)))  # it would keep the tensors that it is given
-
-
-def named_moments(optimizer: Optimizer, names: list[list[str]]) -> Tree:
-    """Return what the optimizer remembers of each parameter, by the names that `optimizer_names` gave; not copied."""
-    named = zip(chain(*names), chain(*(group["params"] for group in optimizer.param_groups)), strict=True)
-    return {name: optimizer.state[parameter] for name, parameter in named if parameter in optimizer.state}
-
-
-def load_named_moments(optimizer: Optimizer, names: list[list[str]], moments: Tree) -> None:
-    """Load what `named_moments` returned; the options of the groups stay, because schedulers go on."""
-    packed = optimizer.state_dict()
-    state = {place: copy.deepcopy(moments[name]) for place, name in enumerate(chain(*names)) if name in moments}
-    optimizer.load_state_dict({**packed, "state": state})
-
-
-def _named_parameters(model: SeededModel) -> Iterator[tuple[str, nn.Parameter]]:
-    for name, parameter in model.host.named_parameters():
-        yield name, parameter
-    for seed in model.seeds:
-        if seed.module is not None:
-            for name, parameter in seed.module.named_parameters():
-                yield f"{seed.layer_name}:{seed.index}/{name}", parameter
+def _kind(value: Any) -> str:
+    return f"{value.dtype} of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"

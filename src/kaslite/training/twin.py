@@ -17,15 +17,8 @@ from kaslite.errors import UsageError
 from kaslite.lifecycle import GROWING, ISOLATED
 from kaslite.randomness import global_streams_kept
 from kaslite.training.evaluation import Evaluation, evaluate_now, paired_difference
-from kaslite.training.state import (
-    Tree,
-    capture_seeds,
-    load_optimizer,
-    optimizer_names,
-    prepare_seeds,
-    put_parameters,
-    put_seeds,
-)
+from kaslite.training.optimizer_state import load_optimizer, optimizer_names, put_parameters
+from kaslite.training.state import Tree, capture_seeds, prepare_seeds, put_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
