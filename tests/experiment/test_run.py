@@ -116,7 +116,7 @@ def test_a_run_that_comes_apart_again_and_again_fails_and_says_why(tmp_path):
     with pytest.raises(DivergedError, match="lower the learning rate"):
         run(resolve({**SMALL, "lr": 1e30}), tmp_path)
     events = events_of(next(tmp_path.iterdir()))
-    assert [event.to_epoch for event in events if event.type == "governor_rolled_back"] == [0, 0, 0]
+    assert [event.to_epoch for event in events if event.type == "governor_rolled_back"] == [0, 0, 0, 0]
     assert events[-1].status == "failed"
 
 

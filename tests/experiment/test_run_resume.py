@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shutil
 
 import pytest
 import yaml
@@ -154,14 +155,33 @@ def test_a_run_that_is_still_going_is_not_resumed(tmp_path):
     resume(directory)
 
 
-def test_a_checkpoint_that_does_not_fit_the_config_is_refused_by_its_name_and_the_log_is_as_it_was(tmp_path):
+def test_a_config_that_was_changed_since_is_refused_by_its_setting(tmp_path):
     directory = interrupted(tmp_path)
     config = yaml.safe_load(directory.config.read_text())
-    directory.config.write_text(yaml.safe_dump(config | {"hidden_dim": 16}))
+    directory.config.write_text(yaml.safe_dump(config | {"lr": 0.5}))
     before = directory.events.read_bytes()
-    with pytest.raises(StorageError, match=r"epoch_0.*safetensors does not fit the run's config.yaml: it is of another host"):
+    with pytest.raises(UsageError, match=r"config.yaml was changed since the run began: lr is 0.5, and was 0.003"):
         resume(directory)
     assert directory.events.read_bytes() == before
+
+
+def test_a_checkpoint_of_another_run_is_refused_by_its_name_and_the_log_is_as_it_was(tmp_path):
+    directory = interrupted(tmp_path)
+    other = RunDirectory(run(resolve(GROWING | {"hidden_dim": 16}), tmp_path / "other").run_dir)
+    newest = max(directory.checkpoints.iterdir())
+    shutil.copy(max(other.checkpoints.iterdir()), newest)
+    before = directory.events.read_bytes()
+    with pytest.raises(StorageError, match=rf"{newest.name} does not fit the run's config.yaml: it is of another host"):
+        resume(directory)
+    assert directory.events.read_bytes() == before
+
+
+def test_a_log_that_lacks_events_is_refused(tmp_path):
+    directory = interrupted(tmp_path)
+    lines = directory.events.read_bytes().splitlines(keepends=True)
+    directory.events.write_bytes(b"".join(lines[:5]))
+    with pytest.raises(StorageError, match="lacks event 6"):
+        resume(directory)
 
 
 def test_a_file_that_is_no_checkpoint_of_a_run_is_refused_by_its_name(tmp_path):

@@ -162,6 +162,107 @@ def test_of_two_seeds_the_one_that_began_it_is_culled_and_not_the_one_that_it_sp
     assert seeds[1 - bad].state is SeedState.BLENDING
 
 
+@pytest.mark.parametrize("mood", REASONS)
+def test_the_very_first_step_in_the_forward_pass_is_guarded(mood: str) -> None:
+    growth = grown(SeedState.TRAINING)
+    growth.epoch()
+    growth.grower.apply(Advance(*growth.place))
+    before = host_state(growth)
+    growth.seed.module.mood = mood
+    growth.step()
+    assert equal(before, host_state(growth))
+    check_goes_on(growth)
+
+
+@pytest.mark.parametrize("mood", REASONS)
+@pytest.mark.parametrize("clipped", ["model", "host"])
+def test_clipping_by_the_norm_hides_nobody(clipped: str, mood: str) -> None:
+    growth = grown(SeedState.BLENDING, fixed_steps=50)
+    growth.step()
+    before = host_state(growth)
+    growth.seed.module.mood = mood
+    growth.backward()
+    nn.utils.clip_grad_norm_((growth.model if clipped == "model" else growth.model.host).parameters(), 1.0)
+    growth.optimizer.step()
+    growth.grower.after_step()
+    assert equal(before, host_state(growth))
+    check_goes_on(growth)
+
+
+def test_a_gradient_that_the_host_itself_makes_infinite_is_no_seeds_fault() -> None:
+    class Rooted(nn.Module):
+        """Between the seed and the head stands a root of zero."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.middle, self.head = nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 2)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            hidden = self.middle(self.stem(inputs))
+            return self.head((hidden * self.zero).abs().sqrt() if hasattr(self, "zero") else hidden)
+
+    options = {"place": ("stem", 0), "blueprint": "turncoat", "fixed_steps": 50, "governor": None}
+    growth = Growth(Rooted(), "stem", **options).reach(SeedState.BLENDING)
+    growth.model.host.zero = 0.0
+    growth.step()
+    assert growth.seed.state is SeedState.BLENDING
+
+
+def test_a_dropped_step_counts_for_nothing_and_costs_no_rollback() -> None:
+    growth = grown(SeedState.BLENDING, fixed_steps=50)
+    growth.update()
+    assert growth.grower.after_step() is True
+    growth.seed.module.mood = "nan"
+    growth.update()
+    assert growth.grower.after_step() is False
+    events = growth.epoch(train_loss=math.nan)  # the mean of a loop that counted it
+    assert "governor_rolled_back" not in [event.type for event in events]
+    assert "governor_rolled_back" in [event.type for event in growth.epoch(train_loss=math.nan)]
+
+
+def test_an_optimizer_step_without_any_gradient_is_no_fault() -> None:
+    growth = grown(SeedState.BLENDING, fixed_steps=50)
+    growth.optimizer.zero_grad()
+    growth.optimizer.step()
+    assert growth.seed.state is SeedState.BLENDING
+
+
+def test_sparse_gradients_are_looked_at_too() -> None:
+    class Embedded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words = nn.Embedding(5, 8, sparse=True)
+            self.stem, self.head = nn.Linear(6, 8), nn.Linear(8, 2)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return self.head(self.stem(inputs) + self.words((inputs[:, 0] > 0).long()))
+
+    def sgd(model):
+        return torch.optim.SGD(model.parameters(), lr=0.1)
+
+    growth = Growth(Embedded(), "stem", place=("stem", 0), blueprint="turncoat", fixed_steps=50, optimize=sgd)
+    growth.reach(SeedState.BLENDING)
+    growth.step()
+    growth.seed.module.mood = "gradient"
+    growth.step()
+    assert growth.seed.state is SeedState.EMBARGOED
+
+
+def test_an_overflow_of_a_gradient_scaler_is_no_seeds_fault_under_a_fused_optimizer() -> None:
+    def fused(model):
+        return torch.optim.AdamW(model.parameters(), lr=1e-2, fused=True)
+
+    growth = grown(SeedState.BLENDING, fixed_steps=50, optimize=fused)
+    scaler = torch.amp.GradScaler("cpu")
+    growth.optimizer.zero_grad()
+    scaler.scale(functional.cross_entropy(growth.model(growth.inputs), growth.targets)).backward()
+    growth.model.host.stem[0].weight.grad[0, 0] = math.inf
+    scaler.step(growth.optimizer)
+    scaler.update()
+    growth.grower.after_step()
+    assert growth.seed.state is SeedState.BLENDING
+
+
 def test_a_batch_that_is_not_finite_is_no_seeds_fault() -> None:
     growth = grown(SeedState.BLENDING, "in_place", fixed_steps=50, governor=None)
     growth.inputs[0, 0] = math.nan

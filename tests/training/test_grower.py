@@ -175,13 +175,12 @@ def test_a_seed_with_which_the_validation_loss_rose_is_not_fossilized() -> None:
     assert growth.seed.state is SeedState.PROBATIONARY
 
 
-def test_a_seed_that_germinated_unmeasured_is_not_fossilized() -> None:
+def test_a_seed_that_germinates_before_the_first_epoch_is_compared_with_what_is_measured_then() -> None:
     growth = Growth()
-    growth.grower.apply(Germinate(*PLACE, "mlp"))  # before the first epoch: there was no validation loss yet
-    growth.reach(SeedState.PROBATIONARY)
-    growth.prepare()
-    with pytest.raises(RefusedError, match="at germination, is unmeasured"):
-        growth.grower.apply(Fossilize(*PLACE))
+    loss = growth.evaluate().loss
+    growth.grower.apply(Germinate(*PLACE, "mlp"))
+    assert growth.seed.record.baseline_loss == pytest.approx(loss)
+    growth.reach(SeedState.FOSSILIZED)
 
 
 def test_a_place_is_closed_for_five_epochs_after_a_cull() -> None:

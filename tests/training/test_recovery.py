@@ -143,6 +143,10 @@ def test_a_run_that_comes_apart_again_and_again_ends_where_it_was_last_healthy()
     with pytest.raises(DivergedError, match=r"after 2 rollbacks in a row \(the validation loss is nan\)"):
         growth.epoch(val_loss=math.nan)
     assert equal(state(growth), healthy)
+    assert [event.to_epoch for event in growth.grower.apply(kaslite.Wait()) if event.type == "governor_rolled_back"] == [4]
+    epoch = growth.grower.epoch
+    growth.epoch(val_loss=1.0)  # whoever catches it may go on
+    assert growth.grower.epoch == epoch + 1
 
 
 def test_a_healthy_epoch_between_them_starts_the_count_anew() -> None:
@@ -160,16 +164,36 @@ def test_a_first_epoch_that_fails_goes_back_to_the_beginning() -> None:
     assert all(torch.equal(after[name], tensor) for name, tensor in beginning.items() if name.startswith("model/"))
 
 
-def test_a_state_that_is_not_finite_is_never_kept() -> None:
+def test_weights_that_are_not_finite_are_undone_at_once_though_no_loss_tells() -> None:
     growth = settled(Growth(measured=False))
     healthy = state(growth)
     growth.step()
     with torch.no_grad():
         growth.model.host.stem.weight[0, 0] = math.nan
-    growth.grower.after_epoch(val_loss=1.0)  # nobody looked
-    assert not growth.grower.is_healthy
-    growth.grower.after_epoch(val_loss=math.nan)
+    assert rollbacks(growth.grower.after_epoch(val_loss=1.0)) == [(5, 4)]
+    assert growth.grower.is_healthy
     assert equal(state(growth), healthy)
+
+
+def test_a_mask_of_infinities_is_no_sickness() -> None:
+    growth = Growth(measured=False)
+    model = growth.model
+    model.host.register_buffer("mask", torch.full((2, 2), -math.inf).triu(1))
+    grower = kaslite.Grower(model, growth.optimizer, controller=growth.controller, blueprints=["mlp"])
+    growth.grower = grower
+    settled(growth)
+    assert grower.is_healthy
+    assert rollbacks(growth.epoch(val_loss=math.nan)) == [(5, 4)]
+
+
+def test_buffers_that_no_state_dict_holds_go_back_too() -> None:
+    growth = Growth()
+    growth.model.host.register_buffer("counter", torch.zeros(()), persistent=False)
+    settled(growth)
+    growth.step()
+    growth.model.host.counter += 5
+    growth.grower.after_epoch(val_loss=math.nan)
+    assert growth.model.host.counter == 0
 
 
 def test_without_a_governor_nothing_is_undone_and_nothing_is_kept() -> None:

@@ -127,12 +127,62 @@ def test_what_the_governor_would_go_back_to_is_loaded_too(tmp_path: Path) -> Non
     fresh = saved_and_loaded(growth, tmp_path / "it")
     after = []
     for run in (growth, fresh):
+        torch.manual_seed(5), np.random.seed(5), random.seed(5)  # noqa: NPY002
         for _ in range(2):
             run.step()
         after.append([e.to_epoch for e in run.epoch(val_loss=float("nan")) if e.type == "governor_rolled_back"])
         after.append(go_on(run))
     assert after[0] == after[2] == [growth.grower.epoch - 1 - EPOCHS]
     assert after[1] == after[3]
+
+
+@pytest.mark.parametrize("bad_epochs", [0, 1])
+def test_a_state_to_go_back_to_that_is_not_the_present_one_is_in_the_file(bad_epochs: int, tmp_path: Path) -> None:
+    growth = reach(training(), SeedState.SHADOWING)
+    for _ in range(4):
+        growth.epoch(val_loss=1.0)
+    for _ in range(bad_epochs):
+        growth.epoch(val_loss=13.0)
+    growth.step()  # in the middle of an epoch
+    fresh = saved_and_loaded(growth, tmp_path / "it")
+    after = []
+    for run in (growth, fresh):
+        run.step()
+        after.append([(e.epoch, e.to_epoch) for e in run.epoch(val_loss=float("nan")) if e.type == "governor_rolled_back"])
+        torch.manual_seed(5), np.random.seed(5), random.seed(5)  # noqa: NPY002
+        after.append(go_on(run))
+    assert after[:2] == after[2:]
+    assert after[0][0][1] == growth.grower.epoch - EPOCHS - 1 - bad_epochs
+
+
+def test_a_chunked_seed_goes_on_in_a_model_whose_shapes_nobody_has_seen(tmp_path: Path) -> None:
+    growth = reach(training(chunked=True), SeedState.BLENDING)
+    save(growth, tmp_path / "it")
+    expected = go_on(growth)
+    fresh = training(chunked=True)
+    model = kaslite.SeededModel(build(), "blocks.*", 2, chunked=True)
+    fresh.grower = kaslite.Grower(
+        model,
+        optimizer := torch.optim.AdamW(model.parameters(), lr=1e-2),
+        controller=fresh.controller,
+        blueprints=["mlp", "low_rank"],
+        evaluate=fresh.evaluate,
+        blending=kaslite.BlendingConfig(fixed_steps=16, tick="step"),
+        progress_thresh=1.0,
+        shadow_lr=1e-2,
+    )
+    fresh.model, fresh.optimizer = model, optimizer
+    kaslite.load(tmp_path / "it", model, optimizer, fresh.grower)
+    assert go_on(fresh) == expected
+
+
+def test_what_grew_here_gives_way_to_what_grew_there(tmp_path: Path) -> None:
+    growth = reach(training(), SeedState.SHADOWING)
+    save(growth, tmp_path / "it")
+    other = reach(training(blueprint="low_rank"), SeedState.SHADOWING)
+    kaslite.load(tmp_path / "it", other.model, other.optimizer, other.grower)
+    assert other.seed.blueprint_id == "mlp"
+    assert torch.equal(other.model(growth.inputs), growth.model(growth.inputs))
 
 
 def test_a_controllers_memory_is_saved(tmp_path: Path) -> None:
@@ -268,7 +318,7 @@ def test_another_controller_is_refused(tmp_path: Path) -> None:
     growth = training()
     save(growth, tmp_path / "it")
     grower = kaslite.Grower(growth.model, growth.optimizer, controller=Plateau(), blueprints=["mlp"])
-    with pytest.raises(StorageError, match="another controller=.*: Scripted there, and Plateau here"):
+    with pytest.raises(StorageError, match=r"another controller=.*: Scripted there, and Plateau here"):
         kaslite.load(tmp_path / "it", growth.model, growth.optimizer, grower)
 
 

@@ -160,7 +160,7 @@ class Experiment:
             shadow_objective=config.shadow_objective,
             progress_thresh=config.progress_thresh,
             blending=BlendingConfig(fixed_steps=config.blend_steps, tick="step"),
-            durations=Durations(config.probation_epochs, config.embargo_epochs),
+            durations=Durations(probation_epochs=config.probation_epochs, embargo_epochs=config.embargo_epochs),
             emit=self.emit,
         )
         return Trainer(

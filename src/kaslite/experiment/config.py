@@ -50,7 +50,9 @@ class RunConfig(BaseModel):
     at: str = Field(HOST_PATTERN, description="Which submodules of the host carry seeds, as a pattern of dotted names.")
     seeds_per_layer: int = Field(1, ge=1, description="Seeds on each of them.")
     chunked: bool = Field(False, description="Whether each seed of a layer has its own chunk of the channels.")  # noqa: FBT003
-    blueprints: tuple[str, ...] = Field(("mlp", "low_rank"), min_length=1, description="What seeds may become.")
+    blueprints: tuple[str, ...] = Field(
+        ("mlp", "low_rank"), min_length=1, description="What seeds may become: a flag for each."
+    )
     shadow_lr: float = Field(1e-3, gt=0, description="Learning rate of a seed in shadow training.")
     shadow_objective: Literal["task", "gradient", "reconstruct"] = Field(
         "task", description="What a seed learns in shadow training: reconstruct is the documented auto-encoder."
@@ -66,7 +68,7 @@ class RunConfig(BaseModel):
     # The controller
     patience: int = Field(15, ge=3, description="Epochs over which the loss has to stop falling before a seed germinates.")
     delta: float = Field(1e-4, ge=0, description="Fall of the loss an epoch that still counts as progress.")
-    acc_threshold: float = Field(0.95, ge=0, le=1, description="Validation accuracy from which on nothing grows; 0: never.")
+    acc_threshold: float = Field(0.95, ge=0, le=1, description="From this validation accuracy on nothing grows.")
     shadow_epochs: int = Field(5, ge=1, description="Epochs of shadow training after which a seed blends or goes.")
     trial_epochs: int = Field(20, ge=1, description="Epochs after which a seed that is not proven goes.")
     # The run

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from kaslite.errors import KasliteError, StorageError
-from kaslite.events import RunFinished, RunResumed
+from kaslite.errors import KasliteError, StorageError, UsageError
+from kaslite.events import RunFinished, RunResumed, RunStarted
 from kaslite.experiment.assembly import assemble
 from kaslite.experiment.run_directory import RunDirectory
 from kaslite.randomness import own_global_streams
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from kaslite.events import Event
     from kaslite.experiment.assembly import Experiment
     from kaslite.experiment.config import RunConfig
     from kaslite.experiment.run_directory import Metrics
@@ -82,7 +83,10 @@ def resume(directory: RunDirectory, views: Sequence[Sink] = ()) -> RunResult:
     log = JsonlLog.resume(directory.events)  # from here on nobody else can
     try:
         history = list(read_log(directory.events))
+        _check_same_run(config, history, directory)
         if history and isinstance(history[-1], RunFinished) and history[-1].metrics is not None:
+            for view in views:
+                view.close()
             return RunResult(dict(history[-1].metrics), directory.path)
         with _determined(config):
             experiment = assemble(config)
@@ -91,6 +95,7 @@ def resume(directory: RunDirectory, views: Sequence[Sink] = ()) -> RunResult:
             if found is not None:
                 path, state = found
                 last, earlier_s = _take_over(experiment, path, state)
+                _check_complete(history, last, directory)
             recall(views, [event for event in history if event.sequence <= last])
             course = _Course(experiment, directory, log, Numbered(FanOut([log, *views]), start=last))
             return course.finish(earlier_s)
@@ -179,6 +184,28 @@ def _first_write_s(experiment: Experiment) -> float:
     """Return a cautious guess of what the first checkpoint takes: parameters and two moments of each, at 200 MB/s."""
     size = sum(parameter.numel() * parameter.element_size() for parameter in experiment.model.parameters())
     return 0.01 + 3 * size / 2e8
+
+
+def _check_same_run(config: RunConfig, history: Sequence[Event], directory: RunDirectory) -> None:
+    """Refuse a config that is not the one that the run was started with."""
+    if not history or not isinstance(history[0], RunStarted):
+        return
+    here, there = config.model_dump(mode="json"), history[0].config
+    changed = [name for name in here if name in there and here[name] != there[name]]
+    if changed:
+        name = changed[0]
+        raise UsageError(
+            f"{directory.config} was changed since the run began: {name} is {here[name]!r}, and was {there[name]!r}; "
+            "put it back, or start a new run with it."
+        )
+
+
+def _check_complete(history: Sequence[Event], last: int, directory: RunDirectory) -> None:
+    """Refuse a log that lacks events which the checkpoint knows of."""
+    there = {event.sequence for event in history}
+    lacking = next((number for number in range(1, last + 1) if number not in there), None)
+    if lacking is not None:
+        raise StorageError(f"the event log {directory.events} lacks event {lacking}, and the checkpoint knows of {last}.")
 
 
 def _take_over(experiment: Experiment, path: Path, state: Mapping[str, Any]) -> tuple[int, float]:

@@ -121,7 +121,7 @@ class SeedLayer(nn.Module):
         """Start the sums of what was read and added anew."""
         self.read_sum.zero_()
         for seed in self.seeds:
-            seed.delta_sum.zero_()
+            seed.clear_sums()
 
     def forget_read(self) -> None:
         """Let go of what was read in a forward pass."""
@@ -157,9 +157,16 @@ class SeedLayer(nn.Module):
     def _blend(self, read: Tensor, before: Tensor, *, watched: bool) -> Tensor:
         after = before
         for seed in self._blended:
-            delta = delta_or_fault(seed, seed.reads.of(read), seed.writes.of(before))
+            part = seed.reads.of(read)
+            slopes_seen = watched and not torch.compiler.is_compiling()
+            if slopes_seen and part.requires_grad:
+                part = part.view_as(part)  # so that the hook sees what comes back through this seed alone
+                part.register_hook(seed.note_leaving_slope)
+            delta = delta_or_fault(seed, part, seed.writes.of(before))
             if delta is None:
                 continue
+            if slopes_seen and delta.requires_grad:
+                delta.register_hook(seed.note_arriving_slope)
             after = seed.writes.put(after, seed.writes.of(after) + (seed.alpha * delta).to(before.dtype))
             if watched:  # summed on the device, and read when somebody asks: nothing here may wait for it
                 seed.delta_sum.add_(delta.detach().sum(dtype=torch.float32))

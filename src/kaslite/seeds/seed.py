@@ -65,7 +65,9 @@ class Seed(nn.Module):
         self.germinations = 0  # over the whole run; names the stream that initialises the next module
         self.register_module("module", None)
         self.register_buffer("alpha", torch.zeros(()))
-        self.delta_sum = torch.zeros(())  # no buffer: it stays in float32, and other processes keep their own
+        # Sums of what it added, and of the gradients that came to its output and left from its input (not in compiled passes).
+        # No buffers: they stay in float32, and other processes keep their own.
+        self.delta_sum, self.arriving_slope, self.leaving_slope = torch.zeros(()), torch.zeros(()), torch.zeros(())
         self.clear()
 
     def clear(self) -> None:
@@ -79,7 +81,7 @@ class Seed(nn.Module):
         self.alignment = torch.zeros(3)  # see seeds.alignment
         self.reservoir: Reservoir | None = None  # see seeds.reconstruction
         self.fault: str | None = None  # why it was left out of a forward pass; see seeds.fault
-        self.delta_sum.zero_()
+        self.clear_sums()
         self.alpha.zero_()
 
     @property
@@ -117,8 +119,8 @@ class Seed(nn.Module):
 
     def move_numbers(self, device: torch.device) -> None:
         """Bring what the forward pass reads and writes of the seed, beside its module, to the module's device."""
-        self.alpha = self.alpha.to(device)
-        self.delta_sum = self.delta_sum.to(device)
+        self.alpha, self.delta_sum = self.alpha.to(device), self.delta_sum.to(device)
+        self.arriving_slope, self.leaving_slope = self.arriving_slope.to(device), self.leaving_slope.to(device)
 
     def move(self, to_state: SeedState, *, epoch: int, reason: str) -> SeedStateChanged:
         """Enter ``to_state`` and return the event; raises `IllegalTransitionError` if the table has no such move."""
@@ -155,6 +157,19 @@ class Seed(nn.Module):
         assert self.module is not None, "a seed without a module is in no forward pass"
         return self.module(feature)
 
+    def note_arriving_slope(self, gradient: Tensor) -> None:
+        """Add up a gradient of the loss by what the seed returned."""
+        self.arriving_slope.add_(gradient.sum(dtype=torch.float32))
+
+    def note_leaving_slope(self, gradient: Tensor) -> None:
+        """Add up a gradient of the loss by what the seed read, as far as it came through the seed."""
+        self.leaving_slope.add_(gradient.sum(dtype=torch.float32))
+
+    def clear_sums(self) -> None:
+        """Start the sums anew."""
+        for total in (self.delta_sum, self.arriving_slope, self.leaving_slope):
+            total.zero_()
+
     def note_fault(self, reason: str) -> None:
         """Keep the reason why the seed was left out of a forward pass; the first one stays."""
         self.fault = self.fault or reason
@@ -171,7 +186,7 @@ class Seed(nn.Module):
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         # A leaf that collects a gradient cannot be moved in place: start it anew where the seed is now.
         self.alignment = torch.zeros(3, device=self.alpha.device, requires_grad=self.alignment.requires_grad)
-        self.delta_sum = self.delta_sum.to(self.alpha.device)
+        self.move_numbers(self.alpha.device)
         return self
 
     def extra_repr(self) -> str:

@@ -88,7 +88,7 @@ def read_tree(path: Path) -> Any:
             return decode(json.loads(metadata["tree"]), lambda name: file.get_tensor(name).clone())
     except OSError as error:
         raise StorageError(f"cannot read the checkpoint {path}: {error.strerror}.") from error
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, LookupError, ValueError, TypeError, RecursionError) as error:
         raise StorageError(f"the checkpoint {path} holds what kaslite does not write: {error!r}.") from error
 
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from kaslite.lifecycle import ISOLATED
+from kaslite.lifecycle import GROWING, ISOLATED
 from kaslite.seeds.span import submodules
+from kaslite.training.gradients import gradients_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,23 +103,43 @@ class FaultGuard:
 
     def _sick(self) -> dict[tuple[str, int], str]:
         having = [parameter for parameter in self._parameters() if parameter.grad is not None]
-        gradients = [parameter.grad for parameter in having if parameter.grad is not None]
-        dense = [g.coalesce().values() if g.is_sparse else g for g in gradients]
+        gradients = gradients_of(having)
         # The largest number of each: a sum of squares is infinite long before the gradient is.
-        norms = torch._foreach_norm(dense, ord=math.inf) if dense else ()  # noqa: SLF001  what clip_grad_norm_ is made of
+        norms = torch._foreach_norm(gradients, ord=math.inf) if gradients else ()  # noqa: SLF001  what clip_grad_norm_ is made of
         # One wait for the device a step, and only while a seed takes part.
-        finite = _are_finite([*self._forward_sums(), *norms])
+        slopes = (slope for seed in self._blended for slope in (seed.arriving_slope, seed.leaving_slope))
+        finite = _are_finite([*self._forward_sums(), *slopes, *norms])
         if all(finite):
             return {}
-        sums = len(self._blended) + len(self._layers)
-        if not all(finite[:sums]):
+        first = len(self._blended) + len(self._layers)  # of the slopes
+        end = first + 2 * len(self._blended)
+        if not all(finite[:first]):
             return self._blame_outputs(finite)  # perhaps nobody: then the host itself is sick, the governor's affair
-        bad = {id(parameter) for parameter, is_finite in zip(having, finite[sums:], strict=True) if not is_finite}
-        # What is not finite spreads backward to all that lies before it: the last seed began it, or something after it.
-        sick = [seed for seed in self._blended if any(id(p) in bad for p in (*seed.parameters(), *self._before[seed.place]))]
-        if not sick or any(id(parameter) in bad for parameter in self._after[sick[-1].place]):
-            return {}
-        return {sick[-1].place: SICK_GRADIENT}
+        bad = {id(parameter) for parameter, is_finite in zip(having, finite[end:], strict=True) if not is_finite}
+        arriving, leaving = finite[first:end:2], finite[first + 1 : end : 2]
+        return self._blame_gradients(arriving, leaving, bad, everything=len(bad) == len(having))
+
+    def _blame_gradients(
+        self, arriving: list[bool], leaving: list[bool], bad: set[int], *, everything: bool
+    ) -> dict[tuple[str, int], str]:
+        """Blame the seeds that made of a finite gradient something that is not; it spreads to all that lies before them.
+
+        Args:
+            arriving: whether the gradients that came to the output of each seed were finite.
+            leaving: whether those that left from its input were.
+            bad: ids of the parameters whose gradients are not finite.
+            everything: whether those are all of them, as after clipping by the norm: then they name nobody.
+        """
+        if not all(arriving):  # something after the seed made it; another seed, perhaps
+            made = [seed for seed, a, b in zip(self._blended, arriving, leaving, strict=True) if a and not b]
+            return {seed.place: SICK_GRADIENT for seed in made}
+        own = [seed for seed, is_finite in zip(self._blended, leaving, strict=True) if not is_finite]
+        if not own and everything:
+            own = [seed for seed in self._blended if seed.state in GROWING]
+        if not own and not everything:  # the gradients of its own parameters; or, in a compiled pass, all that can be seen
+            near = [s for s in self._blended if any(id(p) in bad for p in (*s.parameters(), *self._before[s.place]))]
+            own = [s for s in near[-1:] if not any(id(p) in bad for p in self._after[s.place])]
+        return {seed.place: SICK_GRADIENT for seed in own}
 
     def _sick_outputs(self) -> dict[tuple[str, int], str]:
         return self._blame_outputs(_are_finite(self._forward_sums()))

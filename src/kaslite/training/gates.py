@@ -45,6 +45,9 @@ def check_may_fossilize(seed: Seed, val_loss: float | None, probation_epochs: in
 def _check_proven(seed: Seed) -> None:
     evidence = seed.record.evidence
     if evidence is None:
-        raise RefusedError("its worth is unmeasured: give the Grower evaluate=, which returns per-sample losses.")
+        raise RefusedError(
+            "its worth is unmeasured: it is measured at the end of an epoch, if the Grower has evaluate=, which returns "
+            "per-sample losses."
+        )
     if not evidence.proves:
         raise RefusedError(f"it is not surely missed: {evidence}.")

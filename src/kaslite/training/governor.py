@@ -61,16 +61,22 @@ class Governor:
         """Whether the last epoch was healthy: only then is the state worth keeping."""
         return self._bad_epochs == 0
 
-    def judge(self, *, train_loss: float | None, val_loss: float | None, health: Mapping[str, float]) -> str | None:
+    def judge(
+        self, *, train_loss: float | None, val_loss: float | None, health: Mapping[str, float], is_finite: bool = True
+    ) -> str | None:
         """Return why the run has to go back, or ``None``.
 
         Args:
             train_loss: of the epoch; ``None`` = not measured.
             val_loss: likewise; it is judged where it is measured, and the training loss where it is not.
             health: variance of the feature of each layer that was measured.
+            is_finite: whether all parameters and buffers are.
         """
         vitals = {"the training loss": train_loss, "the validation loss": val_loss}
         vitals |= {f"the variance of the feature of {layer}": value for layer, value in health.items()}
+        if not is_finite:
+            self._bad_epochs += 1
+            return "a parameter or a buffer is not finite"
         for name, value in vitals.items():
             if value is not None and not math.isfinite(value):
                 self._bad_epochs += 1
@@ -129,7 +135,7 @@ class Governor:
         self._bad_epochs = self._rollbacks = 0
         if loss is not None:
             self._losses[kind].append(loss)
-            if len(self._early[kind]) < self._config.window:
+            if len(self._early[kind]) < FEWEST:
                 self._early[kind].append(loss)
         for layer, value in health.items():
             self._health.setdefault(layer, deque(maxlen=self._config.window)).append(value)

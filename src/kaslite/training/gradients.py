@@ -54,6 +54,12 @@ class GradientNorms:
         self._host = _norm(self._model.host.parameters()) if self._norms else None
 
 
-def _norm(parameters: Iterable[Tensor]) -> Tensor | None:
+def gradients_of(parameters: Iterable[Tensor]) -> list[Tensor]:
+    """Return the gradients that there are; of a sparse one its values."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    return [gradient.coalesce().values() if gradient.is_sparse else gradient for gradient in gradients]
+
+
+def _norm(parameters: Iterable[Tensor]) -> Tensor | None:
+    gradients = gradients_of(parameters)
     return torch.nn.utils.get_total_norm(gradients) if gradients else None

@@ -57,6 +57,12 @@ class Observer:
         if self.val_accuracy is not None and not 0 <= self.val_accuracy <= 1:
             raise UsageError(f"val_accuracy is {self.val_accuracy}; an accuracy is a fraction in [0, 1], not a percentage.")
 
+    def measure_if_never(self) -> None:
+        """Measure what a seed that germinates before the first epoch will be compared with, if there is a way to."""
+        if self.val_loss is None and self._evaluate is not None:
+            evaluation = self._evaluate()
+            self.val_loss, self.val_accuracy = evaluation.loss, evaluation.accuracy
+
     @property
     def health(self) -> dict[str, float]:
         """Health of each layer that was measured."""

@@ -46,11 +46,14 @@ class Recovery:
 
     def keep(self) -> None:
         """Keep the present state as the one to go back to, if it is healthy."""
-        self.is_healthy = self._governor.is_calm and self._take(self._healthy_epoch())
+        self.is_healthy = self._governor.is_calm
+        if self.is_healthy:
+            self._take(self._healthy_epoch())
 
     def check(self, train_loss: float | None, val_loss: float | None, health: Mapping[str, float]) -> list[Event]:
         """Judge the epoch that has ended, and go back if it has to be; the events tell of it."""
-        reason = self._governor.judge(train_loss=train_loss, val_loss=val_loss, health=health)
+        finite = is_finite(live_state(self._model, self._optimizer, self._transitions), self._masks)
+        reason = self._governor.judge(train_loss=train_loss, val_loss=val_loss, health=health, is_finite=finite)
         if reason is None or self._snapshot is None:  # None: nothing was ever stepped on
             return []
         self._update()
@@ -122,11 +125,8 @@ class Recovery:
         now = self._transitions.epoch
         return self._snapshot.epoch if self._snapshot is not None and now == self._rolled_back_in else now
 
-    def _take(self, epoch: int) -> bool:
-        """Take a snapshot if the state is finite, and say whether it was."""
+    def _take(self, epoch: int) -> None:
         state = live_state(self._model, self._optimizer, self._transitions)
-        if not is_finite(state, self._masks):
-            return False
         snapshot, self._snapshot = self._snapshot, None  # what is interrupted here must not be gone back to
         if snapshot is None:
             snapshot = Snapshot(state, epoch)
@@ -134,7 +134,6 @@ class Recovery:
             snapshot.renew(state, epoch)
         self._snapshot = snapshot
         self._is_outdated = self._is_now = True
-        return True
 
     def _rolled_back(self, reason: str) -> Event:
         assert self._snapshot is not None, "there was something to go back to"

@@ -47,7 +47,7 @@ class StepOrder:
 
     def check_epoch(self) -> None:
         """Raise `UsageError` unless this is the moment for the end of an epoch."""
-        self._check_closed()
+        self._watch.open = False  # a pass that no backward pass has followed by now, of a batch that was skipped
         if self._stepped:
             raise UsageError(
                 "the epoch ends, and after_step() was not called after the last optimizer.step(): without it no seed trains or "

@@ -120,7 +120,7 @@ class Transitions:
     def expel(self, seed: Seed, reason: str) -> list[Event]:
         """Cull a seed and take it out of the forward pass at once: what it computes cannot be let fade out."""
         seed.set_ramp(0.0)
-        return self._remove(seed) if seed.state is SeedState.CULLED else self.cull(seed, reason)
+        return self._remove(seed, reason) if seed.state is SeedState.CULLED else self.cull(seed, reason)
 
     def trainers_state(self) -> list[dict[str, Any]]:
         """Return the state of every shadow trainer."""
@@ -159,6 +159,7 @@ class Transitions:
         if beside is None:
             raise UsageError("the host has no parameters, so a newborn cannot tell which device and dtype to take.")
         seed.germinate(blueprint, shape, beside.detach(), self._rng_seed, self._shadow_objective)
+        self._observer.measure_if_never()
         seed.record.baseline_loss = self._observer.val_loss
         seed.record.baseline_accuracy = self._observer.val_accuracy
         moved = seed.move(SeedState.GERMINATED, epoch=self.epoch, reason=decision.reason)
@@ -223,10 +224,10 @@ class Transitions:
         )
         return [moved, fossilized]
 
-    def _remove(self, seed: Seed) -> list[Event]:
+    def _remove(self, seed: Seed, reason: str = "it has left the forward pass") -> list[Event]:
         remove_parameters(self._optimizer, list(seed.parameters()))
         self.trainers.pop(seed.place, None)
-        moved = seed.move(SeedState.EMBARGOED, epoch=self.epoch, reason="it has left the forward pass")
+        moved = seed.move(SeedState.EMBARGOED, epoch=self.epoch, reason=reason)
         seed.clear()
         seed.record.entered_epoch = self.epoch
         self._model.update_topology()
