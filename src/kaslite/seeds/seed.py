@@ -67,7 +67,9 @@ class Seed(nn.Module):
         self.register_buffer("alpha", torch.zeros(()))
         # Sums of what it added, and of the gradients that came to its output and left from its input (not in compiled passes).
         # No buffers: they stay in float32, and other processes keep their own.
-        self.delta_sum, self.arriving_slope, self.leaving_slope = torch.zeros(()), torch.zeros(()), torch.zeros(())
+        self.delta_sum = torch.zeros(())
+        self.arriving_slopes: list[Tensor] = []
+        self.leaving_slopes: list[Tensor] = []
         self.clear()
 
     def clear(self) -> None:
@@ -120,7 +122,6 @@ class Seed(nn.Module):
     def move_numbers(self, device: torch.device) -> None:
         """Bring what the forward pass reads and writes of the seed, beside its module, to the module's device."""
         self.alpha, self.delta_sum = self.alpha.to(device), self.delta_sum.to(device)
-        self.arriving_slope, self.leaving_slope = self.arriving_slope.to(device), self.leaving_slope.to(device)
 
     def move(self, to_state: SeedState, *, epoch: int, reason: str) -> SeedStateChanged:
         """Enter ``to_state`` and return the event; raises `IllegalTransitionError` if the table has no such move."""
@@ -158,17 +159,17 @@ class Seed(nn.Module):
         return self.module(feature)
 
     def note_arriving_slope(self, gradient: Tensor) -> None:
-        """Add up a gradient of the loss by what the seed returned."""
-        self.arriving_slope.add_(gradient.sum(dtype=torch.float32))
+        """Note the sum of a gradient of the loss by what the seed returned."""
+        self.arriving_slopes.append(gradient.sum(dtype=torch.float32))
 
     def note_leaving_slope(self, gradient: Tensor) -> None:
-        """Add up a gradient of the loss by what the seed read, as far as it came through the seed."""
-        self.leaving_slope.add_(gradient.sum(dtype=torch.float32))
+        """Note the sum of a gradient of the loss by what the seed read, as far as it came through the seed."""
+        self.leaving_slopes.append(gradient.sum(dtype=torch.float32))
 
     def clear_sums(self) -> None:
         """Start the sums anew."""
-        for total in (self.delta_sum, self.arriving_slope, self.leaving_slope):
-            total.zero_()
+        self.delta_sum.zero_()
+        self.arriving_slopes, self.leaving_slopes = [], []
 
     def note_fault(self, reason: str) -> None:
         """Keep the reason why the seed was left out of a forward pass; the first one stays."""

@@ -40,8 +40,6 @@ class FaultGuard:
         self._topology = -1
         self._blended: list[Seed] = []
         self._layers: list[SeedLayer] = []  # that they sit in
-        self._before: dict[tuple[str, int], list[nn.Parameter]] = {}  # what a seed's sick gradient reaches first
-        self._after: dict[tuple[str, int], list[nn.Parameter]] = {}  # of the host, after what the seed writes
         self._buffers: list[Tensor] = []
         self._healthy_buffers: list[Tensor] = []  # as they were after the last step
         self._looked = False  # at the step that is running
@@ -71,11 +69,7 @@ class FaultGuard:
         self._blended = [seed for seed in self._model.live if seed.state not in ISOLATED]
         names = dict.fromkeys(seed.layer_name for seed in self._blended)
         self._layers = [self._model.layers[name] for name in names]
-        sources = {name: self._model.layers[name].span.source for name in names}
-        host = self._model.host
-        self._before = {seed.place: _parameters_before(host, sources[seed.layer_name]) for seed in self._blended}
-        self._after = {seed.place: _parameters_after(host, seed.layer_name) for seed in self._blended}
-        self._buffers = list(host.buffers()) if self._blended else []
+        self._buffers = list(self._model.host.buffers()) if self._blended else []
         self._healthy_buffers = [buffer.clone() for buffer in self._buffers]
 
     def before_step(self) -> None:
@@ -107,7 +101,7 @@ class FaultGuard:
         # The largest number of each: a sum of squares is infinite long before the gradient is.
         norms = torch._foreach_norm(gradients, ord=math.inf) if gradients else ()  # noqa: SLF001  what clip_grad_norm_ is made of
         # One wait for the device a step, and only while a seed takes part.
-        slopes = (slope for seed in self._blended for slope in (seed.arriving_slope, seed.leaving_slope))
+        slopes = (_total(slopes, s.delta_sum) for s in self._blended for slopes in (s.arriving_slopes, s.leaving_slopes))
         finite = _are_finite([*self._forward_sums(), *slopes, *norms])
         if all(finite):
             return {}
@@ -137,8 +131,11 @@ class FaultGuard:
         if not own and everything:
             own = [seed for seed in self._blended if seed.state in GROWING]
         if not own and not everything:  # the gradients of its own parameters; or, in a compiled pass, all that can be seen
-            near = [s for s in self._blended if any(id(p) in bad for p in (*s.parameters(), *self._before[s.place]))]
-            own = [s for s in near[-1:] if not any(id(p) in bad for p in self._after[s.place])]
+            host = self._model.host
+            sources = {seed.place: self._model.layers[seed.layer_name].span.source for seed in self._blended}
+            reached = {place: _parameters_before(host, source) for place, source in sources.items()}
+            near = [s for s in self._blended if any(id(p) in bad for p in (*s.parameters(), *reached[s.place]))]
+            own = [s for s in near[-1:] if not any(id(p) in bad for p in _parameters_after(host, s.layer_name))]
         return {seed.place: SICK_GRADIENT for seed in own}
 
     def _sick_outputs(self) -> dict[tuple[str, int], str]:
@@ -159,6 +156,11 @@ class FaultGuard:
 
     def _parameters(self) -> Iterable[Tensor]:
         return (parameter for group in self._optimizer.param_groups for parameter in group["params"])
+
+
+def _total(sums: list[Tensor], nothing: Tensor) -> Tensor:
+    """Return the sum of sums; of none that of ``nothing``, which is finite or known not to be."""
+    return sums[0] if len(sums) == 1 else torch.stack(sums).sum() if sums else nothing
 
 
 def _are_finite(numbers: list[Tensor]) -> list[bool]:

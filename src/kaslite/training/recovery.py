@@ -37,6 +37,7 @@ class Recovery:
         self._transitions = transitions
         self._masks = masks_of(model.host)
         self._snapshot: Snapshot | None = None
+        self._judged: Tree | None = None  # the state that was just judged
         self._is_first_step = True
         self._is_outdated = False  # how the seeds are in the snapshot
         self._is_now = False  # whether the snapshot is the present state
@@ -52,10 +53,12 @@ class Recovery:
 
     def check(self, train_loss: float | None, val_loss: float | None, health: Mapping[str, float]) -> list[Event]:
         """Judge the epoch that has ended, and go back if it has to be; the events tell of it."""
-        finite = is_finite(live_state(self._model, self._optimizer, self._transitions), self._masks)
+        self._judged = live_state(self._model, self._optimizer, self._transitions)
+        finite = is_finite(self._judged, self._masks)
         reason = self._governor.judge(train_loss=train_loss, val_loss=val_loss, health=health, is_finite=finite)
         if reason is None or self._snapshot is None:  # None: nothing was ever stepped on
             return []
+        self._judged = None
         self._update()
         # Those that were culled since are suspects too: what is restored of them must not live on.
         suspects = {seed.place for seed in self._model.seeds if seed.state in _SUSPECT | _CULLED}
@@ -126,7 +129,8 @@ class Recovery:
         return self._snapshot.epoch if self._snapshot is not None and now == self._rolled_back_in else now
 
     def _take(self, epoch: int) -> None:
-        state = live_state(self._model, self._optimizer, self._transitions)
+        state = self._judged or live_state(self._model, self._optimizer, self._transitions)
+        self._judged = None
         snapshot, self._snapshot = self._snapshot, None  # what is interrupted here must not be gone back to
         if snapshot is None:
             snapshot = Snapshot(state, epoch)
