@@ -220,6 +220,18 @@ def _adapter() -> TypeAdapter[Event]:
     return TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 
+_ADAPTERS: dict[type[Event], TypeAdapter[Event]] = {}
+
+
+def _adapter_of(kind: type[Event]) -> TypeAdapter[Event]:
+    """Return what writes one type of event; the union would try them one after the other."""
+    from pydantic import TypeAdapter
+
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
 def finite_or_none(value: float | None) -> float | None:
     """Return the number, or ``None`` where it is not one: strict JSON has no word for infinity.
 
@@ -231,7 +243,7 @@ def finite_or_none(value: float | None) -> float | None:
 
 def to_line(event: Event) -> str:
     """Return ``event`` as one line of strict JSON, without the line break."""
-    return _adapter().dump_json(event).decode()
+    return _adapter_of(type(event)).dump_json(event).decode()
 
 
 def from_line(line: str | bytes) -> Event:

@@ -32,10 +32,8 @@ def matrix_products(rows: int) -> int:
 
 def carry_out(meter: FlopMeter, model: SeededModel, count: int = 64) -> torch.Tensor:
     """Do what a training loop does."""
-    with nullcontext() if meter.knows(model) else meter.counting(model, count):
-        loss = work(model, count)()
-    meter.add(model, count)
-    return loss
+    with nullcontext() if meter.add(model, count) else meter.counting(model, count):
+        return work(model, count)()
 
 
 def measured(meter: FlopMeter, model: SeededModel, count: int = 64) -> float:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("kaslite")
 
-CHECKPOINT_SHARE = 0.005
+CHECKPOINT_SHARE = 0.003
 """Part of a run's time that checkpoints may take; 2 % are promised, but a disk has its moods."""
 
 

@@ -111,6 +111,7 @@ class SeededModel(nn.Module):
         self.watch = ForwardWatch()
         self.topology_changes = 0  # how often seeds entered or left the forward pass
         self.live: tuple[Seed, ...] = ()  # those in it, in the order of the layers: nearly that of the pass
+        self._points = submodules(host)  # by name, as they were when seeds last entered or left the forward pass
         self._shapes_known = False
         self._reading: tuple[SeedLayer, ...] = ()  # live layers that read another point than they write
         if example_input is not None:
@@ -149,10 +150,10 @@ class SeededModel(nn.Module):
 
     def update_topology(self) -> None:
         """Bring hooks, registered parameters and compiled graphs in line with the states of the seeds."""
-        host = submodules(self.host)
+        self._points = submodules(self.host)
         for layer in self.layers.values():
             layer.take_part(
-                host,
+                self._points,
                 blended=tuple(s for s in layer.seeds if s.module is not None and s.state not in ISOLATED),
                 shadowed=tuple(s for s in layer.seeds if s.state is SeedState.TRAINING),
             )
@@ -170,7 +171,7 @@ class SeededModel(nn.Module):
         Compiled models run eagerly meanwhile, because their graphs know nothing of the probes.
         """
         readings: dict[str, FeatureReading] = {}
-        host = submodules(self.host)
+        host = self._points
         for layer in self.layers.values():
             layer.start_probe(host)
         try:

@@ -33,27 +33,31 @@ _CPU_ATTENTION = {
 }
 
 
-_UNCOUNTED = (-1, 0.0)
-
-
 class FlopMeter:
     """Sums up forward and backward passes."""
 
     def __init__(self) -> None:
         self.total = 0.0
         self._counted: WeakKeyDictionary[SeededModel, tuple[int, float]] = WeakKeyDictionary()  # (topology, FLOPs a sample)
+        self._last: tuple[SeededModel | None, int, float] = None, -1, 0.0  # likewise, of the model that was added last
 
-    def knows(self, model: SeededModel) -> bool:
-        """Whether a step of the model, as it now is, has been counted."""
-        return self._counted.get(model, _UNCOUNTED)[0] == model.topology_changes
+    def add(self, model: SeededModel, samples: int) -> bool:
+        """Add what a forward and backward pass of ``samples`` costs, by the last count.
 
-    def add(self, model: SeededModel, samples: int) -> None:
-        """Add what a forward and backward pass of ``samples`` costs, by the last count."""
-        self.total += self._counted[model][1] * samples
+        Returns:
+            Whether there is one of the model as it now is; if not, nothing was added, and the pass has to be counted.
+        """
+        last, topology, per_sample = self._last
+        if last is not model or topology != model.topology_changes:
+            topology, per_sample = self._counted.get(model, (-1, 0.0))
+            self._last = model, topology, per_sample
+        self.total += per_sample * samples if topology == model.topology_changes else 0.0
+        return topology == model.topology_changes
 
     @contextmanager
     def counting(self, model: SeededModel, samples: int) -> Iterator[None]:
-        """Count the forward and backward pass of ``samples`` that is carried out inside."""
+        """Count, and add, the forward and backward pass of ``samples`` that is carried out inside."""
         with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
             yield
         self._counted[model] = model.topology_changes, counter.get_total_flops() / samples
+        self.total += counter.get_total_flops()

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     Measure = Literal["cosine", "scale"]
 
 
+_NOTHING = nullcontext()
+
+
 def _nothing() -> None:
     """Do nothing after an epoch."""
 
@@ -182,12 +185,10 @@ class Trainer:
         return sum(losses).item() / samples if losses else math.nan  # type: ignore[union-attr]  # one wait for the device
 
     def _differentiate(self, model: SeededModel, optimizer: torch.optim.Optimizer, inputs: Tensor, targets: Tensor) -> Tensor:
-        count = nullcontext() if self.flops.knows(model) else self.flops.counting(model, len(targets))
-        with count:
+        with _NOTHING if self.flops.add(model, len(targets)) else self.flops.counting(model, len(targets)):
             optimizer.zero_grad()
             loss = self.loss(model(inputs), targets)
             loss.backward()
-        self.flops.add(model, len(targets))
         return loss
 
 

@@ -37,6 +37,7 @@ class Observer:
         self._evaluate = None if evaluate is None else partial(evaluate_now, model, evaluate)
         self._twins = twins  # None: the evidence is the removal cost
         self._readings: dict[str, FeatureReading] = {}  # by layer
+        self._offered: dict[str, tuple[str, ...]] | None = None
         self.train_loss: float | None = None
         self.val_loss: float | None = None
         self.val_accuracy: float | None = None
@@ -93,12 +94,21 @@ class Observer:
             health={name: None if reading is None else reading.health for name, reading in readings.items()},
             drift={name: None if reading is None else reading.drift for name, reading in readings.items()},
             scale_drift={name: None if reading is None else reading.scale_drift for name, reading in readings.items()},
-            blueprints={
-                name: tuple(b.name for b in blueprints if all(_fits(b, seed) for seed in layer.seeds))
-                for name, layer in layers.items()
-            },
+            blueprints=self._offers(blueprints),
             seeds=tuple(_observed(seed, epoch) for seed in self._model.seeds),
         )
+
+    def _offers(self, blueprints: Sequence[Blueprint]) -> dict[str, tuple[str, ...]]:
+        """Return what can grow on each layer; worked out once, when the shapes of all features are known."""
+        if self._offered is not None:
+            return self._offered
+        offers = {
+            name: tuple(b.name for b in blueprints if all(_fits(b, seed) for seed in layer.seeds))
+            for name, layer in self._model.layers.items()
+        }
+        if all(seed.shape is not None for seed in self._model.seeds):
+            self._offered = offers
+        return offers
 
     def _probe(self, evaluate: Callable[[], Evaluation]) -> Evaluation:
         # All of it eagerly: a compiled pass differs from an eager one by rounding, and that is no evidence.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kaslite.events import Event, GovernorRolledBack, SeedRestored
 from kaslite.lifecycle import GROWING, ISOLATED, LIVE, SeedState
 from kaslite.training.governor import Governor
+from kaslite.training.optimizer_state import optimizer_names
 from kaslite.training.snapshot import Snapshot, is_finite, live_state, live_topology, masks_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Recovery:
         self._masks = masks_of(model.host)
         self._snapshot: Snapshot | None = None
         self._judged: Tree | None = None  # the state that was just judged
+        self._named: tuple[object, list[list[str]]] = None, []
         self._is_first_step = True
         self._is_outdated = False  # how the seeds are in the snapshot
         self._is_now = False  # whether the snapshot is the present state
@@ -53,7 +55,7 @@ class Recovery:
 
     def check(self, train_loss: float | None, val_loss: float | None, health: Mapping[str, float]) -> list[Event]:
         """Judge the epoch that has ended, and go back if it has to be; the events tell of it."""
-        self._judged = live_state(self._model, self._optimizer, self._transitions)
+        self._judged = live_state(self._model, self._optimizer, self._transitions, self._names())
         finite = is_finite(self._judged, self._masks)
         reason = self._governor.judge(train_loss=train_loss, val_loss=val_loss, health=health, is_finite=finite)
         if reason is None or self._snapshot is None:  # None: nothing was ever stepped on
@@ -122,6 +124,13 @@ class Recovery:
         if self._is_outdated and self._snapshot is not None:
             self._snapshot.update_topology(live_topology(self._model, self._optimizer, self._transitions))
         self._is_outdated = False
+
+    def _names(self) -> list[list[str]]:
+        """Return the names of the optimizer's parameters, worked out anew only where some came or went."""
+        held = self._model.topology_changes, tuple(len(group["params"]) for group in self._optimizer.param_groups)
+        if held != self._named[0]:
+            self._named = held, optimizer_names(self._model, self._optimizer)
+        return self._named[1]
 
     def _healthy_epoch(self) -> int:
         """Return the epoch after which the host was as it is: in one that was rolled back, an earlier one."""

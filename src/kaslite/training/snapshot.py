@@ -26,9 +26,18 @@ if TYPE_CHECKING:
     from kaslite.training.transitions import Transitions
 
 
-def live_state(model: SeededModel, optimizer: Optimizer, transitions: Transitions) -> Tree:
-    """Return what a snapshot is taken of; its tensors are those in use."""
-    topology = live_topology(model, optimizer, transitions)
+def live_state(
+    model: SeededModel, optimizer: Optimizer, transitions: Transitions, names: list[list[str]] | None = None
+) -> Tree:
+    """Return what a snapshot is taken of; its tensors are those in use.
+
+    Args:
+        model: the seeded host.
+        optimizer: its optimizer.
+        transitions: know the shadow trainers.
+        names: what `optimizer_names` returns, if that is known already.
+    """
+    topology = live_topology(model, optimizer, transitions, names)
     persistent = dict(model.host.state_dict())
     return {
         "host": persistent,
@@ -38,12 +47,14 @@ def live_state(model: SeededModel, optimizer: Optimizer, transitions: Transition
     }
 
 
-def live_topology(model: SeededModel, optimizer: Optimizer, transitions: Transitions) -> Tree:
-    """Return the part of the state that a decision changes."""
+def live_topology(
+    model: SeededModel, optimizer: Optimizer, transitions: Transitions, names: list[list[str]] | None = None
+) -> Tree:
+    """Return the part of the state that a decision changes; arguments as above."""
     return {
         "seeds": capture_seeds(model),
         "trainers": transitions.trainers_state(),
-        "parameters": optimizer_names(model, optimizer),
+        "parameters": optimizer_names(model, optimizer) if names is None else names,
     }
 
 
