@@ -46,12 +46,12 @@ class Turncoat(nn.Module):
         self.mood: str | None = None
 
     def forward(self, feature: Tensor) -> Tensor:
-        if self.mood == "raise":
+        if self.mood == "raise" or (self.mood == "raise when evaluated" and not self.training):
             raise ValueError("no more")
         if self.mood == "gradient":
             return self.linear(SteepBackward.apply(feature))
         delta = self.linear(functional.relu(feature))
-        return delta if self.mood is None else delta + float(self.mood)
+        return delta if self.mood in (None, "raise when evaluated") else delta + float(self.mood)
 
 
 @pytest.fixture(autouse=True)
@@ -272,13 +272,7 @@ def test_a_batch_that_is_not_finite_is_no_seeds_fault() -> None:
 
 def test_a_seed_that_raises_while_it_is_evaluated_is_culled_at_the_end_of_the_epoch() -> None:
     growth = grown(SeedState.SHADOWING, fixed_steps=50)
-    evaluate = growth.evaluate
-
-    def sulking():
-        growth.seed.module.mood = "raise" if growth.seed.module is not None else None
-        return evaluate()
-
-    growth.grower._observer._evaluate = sulking
+    growth.seed.module.mood = "raise when evaluated"
     assert reasons(growth.epoch()) == [REASONS["raise"]]
 
 

@@ -368,3 +368,20 @@ def test_a_training_can_be_loaded_into_itself(tmp_path: Path) -> None:
     growth.grower.apply(Cull(*growth.place))
     kaslite.load(tmp_path / "it", growth.model, growth.optimizer, growth.grower)
     assert go_on(growth) == expected
+
+
+def test_what_is_loaded_after_an_unhealthy_epoch_is_what_is_gone_back_to(tmp_path: Path) -> None:
+    growth = reach(training(), SeedState.FOSSILIZED)
+    for _ in range(4):
+        growth.epoch(val_loss=1.0)
+    save(growth, tmp_path / "it")
+    before = [tensor.detach().clone() for tensor in weights_and_moments(growth)]
+    growth.epoch(val_loss=13.0)
+    kaslite.load(tmp_path / "it", growth.model, growth.optimizer, growth.grower)
+    growth.epoch(val_loss=float("nan"))
+    assert all(map(torch.equal, weights_and_moments(growth), before))
+
+
+def weights_and_moments(growth: Growth) -> list[torch.Tensor]:
+    moments = (value for entry in growth.optimizer.state_dict()["state"].values() for value in entry.values())
+    return [*growth.model.parameters(), *moments]

@@ -49,9 +49,10 @@ class Recovery:
 
     def keep(self) -> None:
         """Keep the present state as the one to go back to, if it is healthy."""
+        judged, self._judged = self._judged, None
         self.is_healthy = self._governor.is_calm
         if self.is_healthy:
-            self._take(self._healthy_epoch())
+            self._take(self._healthy_epoch(), judged)
 
     def check(self, train_loss: float | None, val_loss: float | None, health: Mapping[str, float]) -> list[Event]:
         """Judge the epoch that has ended, and go back if it has to be; the events tell of it."""
@@ -137,9 +138,8 @@ class Recovery:
         now = self._transitions.epoch
         return self._snapshot.epoch if self._snapshot is not None and now == self._rolled_back_in else now
 
-    def _take(self, epoch: int) -> None:
-        state = self._judged or live_state(self._model, self._optimizer, self._transitions)
-        self._judged = None
+    def _take(self, epoch: int, state: Tree | None = None) -> None:
+        state = state or live_state(self._model, self._optimizer, self._transitions)
         snapshot, self._snapshot = self._snapshot, None  # what is interrupted here must not be gone back to
         if snapshot is None:
             snapshot = Snapshot(state, epoch)
