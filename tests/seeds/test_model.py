@@ -198,6 +198,18 @@ def test_a_point_where_nothing_can_grow_is_refused_by_name_and_leaves_no_hook(re
     assert all(module.training for module in host.modules())
 
 
+def test_an_interrupt_in_a_probed_pass_comes_out_as_itself_and_leaves_no_hook(monkeypatch: pytest.MonkeyPatch) -> None:
+    growth = Growth()
+
+    def interrupted(feature: torch.Tensor) -> torch.Tensor:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kaslite.signals.feature.health", interrupted)
+    with pytest.raises(KeyboardInterrupt), growth.model.probing():
+        growth.model(growth.inputs)
+    assert hooks(growth.model) == 0
+
+
 def test_probing_measures_every_layer_and_leaves_no_hook() -> None:
     growth = Growth().reach(SeedState.SHADOWING)
     with growth.model.probing() as readings:

@@ -18,7 +18,7 @@ from kaslite.seeds.chunk import WHOLE, Chunk, cut
 from kaslite.seeds.fault import delta_or_fault
 from kaslite.seeds.feature import feature_of, with_feature
 from kaslite.seeds.objectives import pass_beside
-from kaslite.seeds.probe import FeatureReading, Probe
+from kaslite.seeds.probe import Probe
 from kaslite.seeds.seed import Seed
 
 if TYPE_CHECKING:
@@ -110,12 +110,13 @@ class SeedLayer(nn.Module):
         self.probe = Probe()
         self._hook(host, wanted=True)
 
-    def stop_probe(self, host: dict[str, nn.Module]) -> FeatureReading | None:
-        """Return what was seen of all samples that passed, or ``None`` if none did."""
+    def stop_probe(self, host: dict[str, nn.Module]) -> Probe:
+        """Look no longer; return the probe that did."""
         probe, self.probe = self.probe, None
+        assert probe is not None, "start_probe comes first"
         self.forget_read()  # of a forward pass that raised
         self._hook(host, wanted=bool(self._blended or self._shadowed))
-        return None if probe is None else probe.read()
+        return probe
 
     def clear_sums(self) -> None:
         """Start the sums of what was read and added anew."""

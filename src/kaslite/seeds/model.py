@@ -178,10 +178,12 @@ class SeededModel(nn.Module):
             with torch.compiler.set_stance("force_eager"):
                 yield readings
         finally:
-            for name, layer in self.layers.items():
-                reading = layer.stop_probe(host)
-                if reading is not None:
-                    readings[name] = reading
+            probes = {name: layer.stop_probe(host) for name, layer in self.layers.items()}
+        # Not of passes that were cut short: half a reading raises, and would hide why they were.
+        for name, probe in probes.items():
+            reading = probe.read()
+            if reading is not None:
+                readings[name] = reading
 
     def _look(self, example: Tensor | tuple[Any, ...] | Mapping[str, Any]) -> None:
         kwargs = dict(example) if isinstance(example, Mapping) else {}
