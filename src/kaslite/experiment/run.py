@@ -103,6 +103,22 @@ def resume(directory: RunDirectory, views: Sequence[Sink] = ()) -> RunResult:
         log.close()
 
 
+def reopen(directory: RunDirectory) -> Experiment:
+    """Return the experiment of a run that is over, as its last checkpoint holds it.
+
+    Raises:
+        StorageError: if there is none, or if it cannot be read.
+    """
+    config = _with_present_device(directory.read_config())
+    with _determined(config):
+        experiment = assemble(config)
+        found = Checkpoints(directory.checkpoints).latest()
+        if found is None:
+            raise StorageError(f"the run {directory.path} has no checkpoint.")
+        _take_over(experiment, *found)
+    return experiment
+
+
 class _Course:
     """A run on its way, new or resumed."""
 
