@@ -47,7 +47,7 @@ def test_the_optimizer_of_another_model_is_refused():
         Grower(model(), torch.optim.SGD(host().parameters(), lr=0.1), controller=Plateau(), blueprints=["mlp"])
 
 
-@pytest.mark.parametrize("answer", [None, "germinate", [Cull("blocks.0", 0)]])
+@pytest.mark.parametrize("answer", [None, "germinate", [], [Cull("blocks.0", 0), "germinate"]])
 def test_a_controller_that_does_not_decide_is_refused(answer):
     with pytest.raises(UsageError, match="the controller answered"):
         Growth(decisions=(answer,)).epoch()

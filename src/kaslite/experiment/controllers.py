@@ -14,7 +14,7 @@ from kaslite.errors import UsageError, unknown_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kaslite.controllers import Controller, Plateau, Planned, Schedule
+    from kaslite.controllers import Controller, Planned, Plateau, Schedule
     from kaslite.experiment.config import RunConfig
     from kaslite.seeds import SeededModel
 
@@ -25,7 +25,9 @@ class ControllerKind:
 
     source: str  # "module:function", called with the settings of the run
     summary: str
-    plans: bool = False  # whether it knows beforehand what grows: then it is asked before the first epoch and in the warm-up, too
+    plans: bool = (
+        False  # whether it knows beforehand what grows: then it is asked before the first epoch and in the warm-up, too
+    )
 
     def build(self, config: RunConfig) -> Controller:
         """Build the controller of a run."""
@@ -87,7 +89,8 @@ def check_controller(config: RunConfig) -> None:
         return
     if config.controller != "schedule":
         raise UsageError(
-            f"schedule is given, but controller {config.controller} does not read it; leave it out, or take controller schedule."
+            f"schedule is given, but controller {config.controller} does not read it; leave it out, or take "
+            "controller schedule."
         )
     epochs = config.warm_up_epochs + config.adaptation_epochs
     late = next((planned for planned in build_schedule(config).plan if planned.epoch > epochs), None)

@@ -118,7 +118,9 @@ class Grower:
         if evaluate is None and twin is not None:
             evaluate = lambda: twin.evaluate(model)  # noqa: E731
         if twin is not None and not weigh:
-            raise UsageError("twin= says how to weigh seeds, and weigh=False that they are not weighed; leave one of the two out.")
+            raise UsageError(
+                "twin= says how to weigh seeds, and weigh=False that they are not weighed; leave one of the two out."
+            )
         self._twins = None if twin is None else Twins(model, optimizer, twin)
         self._observer = Observer(model, evaluate, self._twins, weigh=weigh)
         self._transitions = Transitions(
@@ -371,9 +373,9 @@ def _check_arguments(model: SeededModel, optimizer: Optimizer, shadow_lr: float,
         raise UsageError(f"progress_thresh is {progress_thresh}; training progress lies in [0, 1].")
 
 
-def _decisions(answer: object) -> list[Decision]:
+def _decisions(answer: Decision | Sequence[Decision]) -> list[Decision]:
     """Return what a controller answered as a list; nothing of it is carried out if one of them is no decision."""
-    decisions = list(answer) if isinstance(answer, list | tuple) and answer else [answer]
+    decisions: list[Any] = list(answer) if isinstance(answer, list | tuple) and answer else [answer]
     if any(type(decision) not in _NAMES for decision in decisions):
         raise UsageError(f"the controller answered {answer!r}; it has to answer with a Decision, such as kaslite.Wait().")
     return decisions
