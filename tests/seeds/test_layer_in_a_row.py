@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from kaslite import Advance, Germinate, Span
+from kaslite import Advance, Germinate, SeedState, Span
 from tests.growing import Growth
 from tests.hosts import WIDTH
 
@@ -74,6 +74,17 @@ def test_a_seed_in_the_shadow_there_leaves_the_host_bit_for_bit_as_it_is() -> No
         plain.step()
     assert growth.model.seed_at(EMPTY[0], 0).module[-1].weight.any()
     assert all(map(torch.equal, growth.model.parameters(), plain.model.parameters()))
+
+
+@pytest.mark.parametrize("sick", EMPTY[:2])
+def test_of_several_in_a_row_the_one_that_goes_bad_is_blamed(sick: str) -> None:
+    growth = grown()
+    with torch.no_grad():
+        growth.model.seed_at(sick, 0).module[-1].bias.fill_(torch.inf)
+    host = [parameter.clone() for parameter in growth.model.host.parameters()]
+    growth.step()
+    assert {seed.layer_name for seed in growth.model.seeds if seed.state is SeedState.EMBARGOED} == {sick}
+    assert all(map(torch.equal, growth.model.host.parameters(), host))
 
 
 def test_a_span_between_two_of_them_reads_the_one_and_writes_the_other() -> None:
