@@ -83,6 +83,24 @@ def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path, settings):
     assert facts(directory) == facts(whole(tmp_path, **settings))
 
 
+SCHEDULED = {
+    "controller": "schedule",
+    "schedule": ("0 blocks.3:0 mlp", "6 blocks.4:0 mlp", "6 blocks.0:0 mlp"),
+    "spare_layers": 2,
+    "evidence": "none",
+    "reset_moments": True,
+    "progress_thresh": 0.0,
+}
+
+
+@pytest.mark.parametrize("epoch", [1, 6, 7])
+def test_a_scheduled_run_goes_on_to_the_same_end_even_if_there_is_no_checkpoint_yet(tmp_path, epoch):
+    directory = interrupted(tmp_path, epoch, **SCHEDULED)
+    assert (epoch == 1) == (not list(directory.checkpoints.glob("*.safetensors")))
+    resume(directory)
+    assert facts(directory) == facts(whole(tmp_path, **SCHEDULED))
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_whatever_interrupted_it(tmp_path, error):
     directory = interrupted(tmp_path, error=error)

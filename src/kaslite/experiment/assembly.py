@@ -13,9 +13,9 @@ import torch
 
 import kaslite
 from kaslite.blending import BlendingConfig
-from kaslite.controllers import Plateau
 from kaslite.errors import DataError
 from kaslite.events import RunStarted, finite_or_none
+from kaslite.experiment.controllers import CONTROLLERS, check_places, plan_of
 from kaslite.randomness import global_stream
 from kaslite.seeds import SeededModel
 from kaslite.tasks import HOSTS, PROBLEMS
@@ -94,9 +94,11 @@ class Experiment:
 
     def train(self, after_epoch: Callable[[], None]) -> None:
         """Train, or train on."""
-        config = self.config
+        config, plans = self.config, CONTROLLERS[self.config.controller].plans
+        if plans and not self.grower.epoch:
+            self.grower.begin()
         phases = (
-            Phase("phase_1", config.warm_up_epochs, grows=False),
+            Phase("phase_1", config.warm_up_epochs, grows=plans),
             Phase("phase_2", config.adaptation_epochs, grows=True),
         )
         self.trainer.fit(phases, after_epoch)
@@ -135,7 +137,8 @@ class Experiment:
         self.counts = Counter(state["counts"])
 
     def _build_trainer(self) -> Trainer:
-        config, train = self.config, self.task.train.to(self.device)
+        config, train, plan = self.config, self.task.train.to(self.device), plan_of(self.config)
+        check_places(plan, self.model, config.shadow_objective)
         validation = self.task.validation.to(self.device)
         twin = TwinTraining(
             train=lambda model, optimizer: self.trainer.train_twin(model, optimizer),  # noqa: PLW0108  it is made below
@@ -144,21 +147,16 @@ class Experiment:
         grower = Grower(
             self.model,
             self.optimizer,
-            controller=Plateau(
-                config.patience,
-                config.delta,
-                config.acc_threshold,
-                shadow_epochs=config.shadow_epochs,
-                probation_epochs=config.probation_epochs,
-                trial_epochs=config.trial_epochs,
-            ),
-            blueprints=config.blueprints,
+            controller=CONTROLLERS[config.controller].build(config),
+            blueprints=tuple(dict.fromkeys((*config.blueprints, *(planned.blueprint for planned in plan)))),
             rng_seed=config.rng_seed,
             evaluate=lambda: self._evaluate(self.model, validation),
             twin=twin if config.evidence == "twin" else None,
+            weigh=config.evidence != "none",
             shadow_lr=config.shadow_lr,
             shadow_objective=config.shadow_objective,
             progress_thresh=config.progress_thresh,
+            reset_moments=config.reset_moments,
             blending=BlendingConfig(fixed_steps=config.blend_steps, tick="step"),
             durations=Durations(probation_epochs=config.probation_epochs, embargo_epochs=config.embargo_epochs),
             emit=self.emit,
@@ -180,7 +178,8 @@ class Experiment:
 def _build_model(config: RunConfig, task: Task, device: torch.device) -> SeededModel:
     kind = HOSTS[config.host]
     with global_stream(torch.device("cpu"), config.rng_seed, "host"):
-        host = kind.build(task.input_dim, config.hidden_dim, config.num_layers, task.num_classes).to(device)
+        host = kind.build(task.input_dim, config.hidden_dim, config.num_layers, task.num_classes, config.spare_layers)
+        host = host.to(device)
     model = SeededModel(
         host,
         config.at,

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kaslite.errors import StorageError, UsageError, unknown_name
+from kaslite.experiment.controllers import CONTROLLERS, check_controller
 from kaslite.tasks import HOST_PATTERN, HOSTS, PROBLEMS, check_fit, fitting_hosts
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class RunConfig(BaseModel):
     host: str = Field("mlp", description=f"What learns it: {', '.join(HOSTS)}; by default what suits the problem.")
     hidden_dim: int = Field(32, ge=1, description="Width of the host's hidden layers.")
     num_layers: int = Field(3, ge=1, description="Number of the host's hidden layers.")
+    spare_layers: int = Field(
+        0, ge=0, description="Empty layers after the hidden ones, where depth can grow: nothing but a place for seeds."
+    )
     lr: float = Field(3e-3, gt=0, description="Learning rate (AdamW).")
     weight_decay: float = Field(0.01, ge=0, description="Weight decay (AdamW).")
     batch_size: int = Field(32, ge=1, description="Samples in a training batch.")
@@ -57,15 +61,26 @@ class RunConfig(BaseModel):
     shadow_objective: Literal["task", "gradient", "reconstruct"] = Field(
         "task", description="What a seed learns in shadow training: reconstruct is the documented auto-encoder."
     )
-    progress_thresh: float = Field(0.6, ge=0, le=1, description="Training progress at which a seed starts to blend by itself.")
+    progress_thresh: float = Field(
+        0.6, ge=0, le=1, description="Training progress at which a seed starts to blend by itself; 0: at once, untrained."
+    )
     blend_steps: int = Field(100, ge=1, description="Optimizer steps of a blend.")
     drift_warn: float = Field(0.12, ge=0, description="Drift of a layer's feature, in direction or scale, that is warned of.")
-    evidence: Literal["removal", "twin"] = Field(
-        "removal", description="What proves a seed: its removal cost, or the gain against a twin trained on without it."
+    reset_moments: bool = Field(False, description="Forget the optimizer's moments when a seed joins it; for comparison.")  # noqa: FBT003
+    evidence: Literal["removal", "twin", "none"] = Field(
+        "removal",
+        description="What proves a seed: its removal cost, or the gain against a twin trained on without it; none: no seed is "
+        "weighed, and none fossilized.",
     )
     probation_epochs: int = Field(3, ge=1, description="Epochs in a row that the evidence has to hold.")
     embargo_epochs: int = Field(5, ge=0, description="Epochs that the place of a culled seed stays closed.")
     # The controller
+    controller: str = Field("plateau", description=f"What decides on growth: {', '.join(CONTROLLERS)}.")
+    schedule: tuple[str, ...] = Field(
+        (),
+        description="Germinations planned beforehand, for controller schedule: 'EPOCH LAYER:SEED BLUEPRINT', a flag for each; "
+        "at the end of that epoch, warm-up or not, and 0 is before the first.",
+    )
     patience: int = Field(15, ge=3, description="Epochs over which the loss has to stop falling before a seed germinates.")
     delta: float = Field(1e-4, ge=0, description="Fall of the loss an epoch that still counts as progress.")
     acc_threshold: float = Field(0.95, ge=0, le=1, description="From this validation accuracy on nothing grows.")
@@ -97,6 +112,7 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
     inputs = problem.number_of_inputs(config)
     if "input_dim" in given and config.input_dim != inputs:
         raise UsageError(f"input_dim is {config.input_dim}, but {config.problem_type} has {inputs} inputs; leave it out.")
+    check_controller(config)
     return config.model_copy(update={"input_dim": inputs})
 
 
