@@ -166,14 +166,14 @@ SEED_FLOPS = 3 * sum(products(16, 32, 16))  # its LayerNorm does
 
 def test_flops_of_training_are_those_counted_by_hand() -> None:
     run = Run(host=MLP(6, 16, 2, 2), phases=(Phase("phase_1", 3, grows=False),))
-    assert run.trainer.flops.total == pytest.approx(300 * HOST_FLOPS, rel=0.01)
+    assert run.trainer.train_flops.total == pytest.approx(300 * HOST_FLOPS, rel=0.01)
 
 
 def test_flops_of_a_seed_are_counted_from_the_step_at_which_it_joins() -> None:
     run = Run(GROW[:1], host=MLP(6, 16, 2, 2), phases=(Phase("phase_2", 2, grows=True),))
     assert run.growth.seed.state is SeedState.TRAINING
     # Of the second epoch's steps, of 32, 32, 32 and 4 samples, all but the first pass the seed.
-    assert run.trainer.flops.total == pytest.approx(200 * HOST_FLOPS + 68 * SEED_FLOPS, rel=0.01)
+    assert run.trainer.train_flops.total == pytest.approx(200 * HOST_FLOPS + 68 * SEED_FLOPS, rel=0.01)
 
 
 def test_equal_runs_tell_equal_events() -> None:

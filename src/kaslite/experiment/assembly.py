@@ -115,7 +115,8 @@ class Experiment:
             "fossilized": self.counts["seed_fossilized"],
             "culled": self.counts["seed_culled"],
             "epochs": self.grower.epoch,
-            "train_flops": round(self.trainer.flops.total),
+            "train_flops": self.trainer.train_flops.total,
+            "eval_flops": self.trainer.eval_flops.total,
             "wall_s": None,
             "rng_seed": self.config.rng_seed,
         }
@@ -139,7 +140,7 @@ class Experiment:
         validation = self.task.validation.to(self.device)
         twin = TwinTraining(
             train=lambda model, optimizer: self.trainer.train_twin(model, optimizer),  # noqa: PLW0108  it is made below
-            evaluate=lambda model: self._evaluate(model, validation),
+            evaluate=lambda model: self._validate(model, validation),
         )
         grower = Grower(
             self.model,
@@ -154,7 +155,7 @@ class Experiment:
             ),
             blueprints=config.blueprints,
             rng_seed=config.rng_seed,
-            evaluate=lambda: self._evaluate(self.model, validation),
+            evaluate=lambda: self._validate(self.model, validation),
             twin=twin if config.evidence == "twin" else None,
             shadow_lr=config.shadow_lr,
             shadow_objective=config.shadow_objective,
@@ -172,6 +173,10 @@ class Experiment:
             drift_warn=config.drift_warn,
             emit=self.emit,
         )
+
+    def _validate(self, model: nn.Module, split: Split) -> Evaluation:
+        with self.trainer.eval_flops.spending(model, len(split)):
+            return self._evaluate(model, split)
 
     def _evaluate(self, model: nn.Module, split: Split) -> Evaluation:
         return evaluate_on(model, split.inputs, split.targets, cross_entropies)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
+    from kaslite.seeds.reconstruction import Metering
     from kaslite.seeds.seed import Seed
 
 
@@ -24,7 +25,7 @@ class Alignment:
         seed.reservoir = None
         seed.alignment = torch.zeros(3, device=seed.alpha.device, requires_grad=True)
 
-    def prepare_step(self) -> None:
+    def prepare_step(self, metering: Metering) -> None:  # noqa: ARG002  nothing is left to pass
         """Leave the gradients of a step: the host's backward pass has."""
 
     @property
