@@ -16,7 +16,7 @@ nothing. Masked positions of causal attention count as computed. Not for: time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor
@@ -95,13 +95,13 @@ class FlopCount:
         self._products = FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION)
         self._rest = _Rest()
 
-    def __enter__(self) -> FlopCount:
+    def __enter__(self) -> Self:
         """Begin to count."""
         self._rest.__enter__()  # type: ignore[no-untyped-call]
         self._products.__enter__()
         return self
 
-    def __exit__(self, *raised: Any) -> None:
+    def __exit__(self, *raised: Any) -> None:  # noqa: PYI036  passed on to two of other signatures
         """Count no longer."""
         self._products.__exit__(*raised)
         self._rest.__exit__(*raised)  # type: ignore[no-untyped-call]

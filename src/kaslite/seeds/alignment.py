@@ -25,8 +25,8 @@ class Alignment:
         seed.reservoir = None
         seed.alignment = torch.zeros(3, device=seed.alpha.device, requires_grad=True)
 
-    def prepare_step(self, metering: Metering) -> None:  # noqa: ARG002  nothing is left to pass
-        """Leave the gradients of a step: the host's backward pass has."""
+    def prepare_step(self, metering: Metering) -> None:
+        """Leave the gradients of a step: the host's backward pass has, so there is none to meter."""
 
     @property
     def is_finite(self) -> bool:

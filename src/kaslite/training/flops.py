@@ -1,9 +1,9 @@
 """What a run spends in FLOPs: a pass is counted once for each topology of a model and size of a batch, and then looked up.
 
-A count depends on nothing else, so a run that was cut off counts on to the same number. The run holds one meter of all training
-(steps, shadow training, twins) and one of all evaluations (validation with its probes, ablations, twins).
-Left out: the work of optimizers, and of what looks at gradients just before they step. Not for: the rule by which operations are
-counted (`kaslite.blueprints.counting`), or what a blueprint costs by itself (`kaslite.blueprints.cost`).
+A count depends on nothing else, so a run that was cut off counts on to the same number. A run has a meter of all training
+(steps, shadow training, twins), and one of all evaluations (validation with its probes, ablations, twins).
+Left out: optimizers, and what looks at gradients just before they step. Not for: the rule by which operations are counted
+(`kaslite.blueprints.counting`), or what a blueprint costs by itself (`kaslite.blueprints.cost`).
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from torch import nn
-
 from kaslite.blueprints.counting import FlopCount
 from kaslite.seeds import SeededModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
+
+    from torch import nn
 
     Counts = tuple[int, dict[int, int]]  # a topology, and the FLOPs of a pass by its number of samples
 
