@@ -54,6 +54,7 @@ EPOCH = EpochCompleted(
     learning_rate=3e-3,
     epoch_duration_s=0.25,
     seeds=(READING,),
+    train_flops=123_456_789,
 )
 PLACE = {"epoch": 4, "layer": "blocks.0", "seed": 1, "blueprint_id": "mlp"}
 EVENTS = [
@@ -143,6 +144,8 @@ def test_a_log_from_before_some_measurements_were_made_still_reads():
         del line["seeds"][0][name]
     (reading,) = from_line(json.dumps(line)).seeds
     assert (reading.scale_drift, reading.grad_norm, reading.grad_ratio, reading.twin_gain) == (None,) * 4
+    del line["train_flops"]
+    assert from_line(json.dumps(line)).train_flops is None
     warning = json.loads(to_line(DriftWarned(**PLACE, drift=0.2, threshold=0.12)))
     del warning["measure"]
     assert from_line(json.dumps(warning)).measure == "cosine"

@@ -91,6 +91,7 @@ class EpochCompleted(_Fact):
     learning_rate: float | None
     epoch_duration_s: float
     seeds: tuple[SeedReading, ...]
+    train_flops: int | None = None  # spent on training from the beginning of the run to the end of this epoch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,9 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
+from kaslite import SeedState
 from kaslite.errors import DataError
 from kaslite.experiment import assembly
 from kaslite.experiment.assembly import assemble
@@ -45,3 +48,33 @@ def test_a_shadow_objective_that_the_blueprints_can_learn_by_runs(objective):
     experiment = assemble(resolve(SMALL | {"shadow_objective": objective, "blueprints": ["autoencoder"]}))
     experiment.train(lambda: None)
     assert experiment.test()["epochs"] == 2
+
+
+GROWING = {"n_samples": 120, "warm_up_epochs": 1, "adaptation_epochs": 13, "patience": 3, "delta": 1.0, "blend_steps": 4}
+
+
+def evaluations_around_a_blend(**settings):
+    """Return what the evaluations of an epoch cost without a seed, in the middle of its blend, and with it on trial."""
+    experiment = assemble(resolve(GROWING | settings))
+    states, totals = [], [0]
+
+    def after_epoch():
+        states.append(next((seed.state for seed in experiment.model.live), SeedState.DORMANT))
+        totals.append(experiment.trainer.eval_flops.total)
+
+    experiment.train(after_epoch)
+    assert experiment.test()["eval_flops"] == totals[-1]  # the test is no part of it
+    trial = states.index(SeedState.SHADOWING)
+    assert states[trial - 2 : trial] == [SeedState.BLENDING] * 2
+    spent = [after - before for before, after in pairwise(totals)]
+    return spent[0], spent[trial - 1], spent[trial]
+
+
+def test_an_ablation_is_charged_as_one_more_evaluation():
+    seedless, blending, on_trial = evaluations_around_a_blend()
+    assert on_trial == 2 * blending > 2 * seedless
+
+
+def test_the_evaluation_of_a_twin_is_charged_too():
+    seedless, blending, on_trial = evaluations_around_a_blend(evidence="twin")
+    assert on_trial - 2 * blending == pytest.approx(seedless, rel=0.05)  # it is not probed

@@ -22,6 +22,7 @@ KEYS = [
     "culled",
     "epochs",
     "train_flops",
+    "eval_flops",
     "wall_s",
     "rng_seed",
 ]

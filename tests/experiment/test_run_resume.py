@@ -76,7 +76,10 @@ def whole(tmp_path, **settings):
     return RunDirectory(run(resolve(GROWING | settings), tmp_path / "whole").run_dir)
 
 
-@pytest.mark.parametrize("settings", [{}, {"evidence": "twin"}, {"seeds_per_layer": 2, "chunked": True}], ids=str)
+RECONSTRUCT = {"shadow_objective": "reconstruct", "blueprints": ("autoencoder",), "batch_size": 8}
+
+
+@pytest.mark.parametrize("settings", [{}, {"evidence": "twin"}, {"seeds_per_layer": 2, "chunked": True}, RECONSTRUCT], ids=str)
 def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path, settings):
     directory = interrupted(tmp_path, **settings)
     resume(directory)

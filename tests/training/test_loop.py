@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
-import itertools
 
 import pytest
 import torch
@@ -155,25 +155,49 @@ def test_a_loss_that_is_not_finite_is_told_as_unmeasured() -> None:
     assert run.all("epoch_completed")[0].train_loss is None
 
 
-def products(*widths: int) -> list[int]:
-    """Return FLOPs of one sample in each of a chain of linear layers."""
-    return [2 * before * after for before, after in itertools.pairwise(widths)]
+def linear(reads: int, writes: int) -> int:
+    """Return what a linear layer costs a sample: forward, by weights and by inputs, and by the bias."""
+    return 3 * 2 * reads * writes + writes
 
 
-HOST_FLOPS = 3 * sum(products(6, 16, 16, 2)) - products(6, 16)[0]  # the inputs need no gradient
-SEED_FLOPS = 3 * sum(products(16, 32, 16))  # its LayerNorm does
+# Its first layer has no gradient by its inputs; two activations, there and back; softmax and its gradient.
+HOST_FLOPS = linear(6, 16) - 2 * 6 * 16 + linear(16, 16) + linear(16, 2) + 2 * 2 * 16 + 10 * 2
+# Normalisation, activation, and at each number the slope of the objective and its cosine.
+SEED_FLOPS = 15 * 16 + linear(16, 32) + 2 * 32 + linear(32, 16) + 13 * 16
 
 
 def test_flops_of_training_are_those_counted_by_hand() -> None:
     run = Run(host=MLP(6, 16, 2, 2), phases=(Phase("phase_1", 3, grows=False),))
-    assert run.trainer.flops.total == pytest.approx(300 * HOST_FLOPS, rel=0.01)
+    assert run.trainer.train_flops.total == 300 * HOST_FLOPS
 
 
 def test_flops_of_a_seed_are_counted_from_the_step_at_which_it_joins() -> None:
     run = Run(GROW[:1], host=MLP(6, 16, 2, 2), phases=(Phase("phase_2", 2, grows=True),))
     assert run.growth.seed.state is SeedState.TRAINING
     # Of the second epoch's steps, of 32, 32, 32 and 4 samples, all but the first pass the seed.
-    assert run.trainer.flops.total == pytest.approx(200 * HOST_FLOPS + 68 * SEED_FLOPS, rel=0.01)
+    assert run.trainer.train_flops.total == pytest.approx(200 * HOST_FLOPS + 68 * SEED_FLOPS, rel=0.001)
+
+
+def test_what_a_seed_learns_from_its_reservoir_is_counted() -> None:
+    by_reservoir = {"blueprint": "autoencoder", "blueprints": ["autoencoder"], "shadow_objective": "reconstruct"}
+    phases = (Phase("phase_2", 4, grows=True),)
+    run = Run((Germinate("blocks.0", 0, "autoencoder"),), host=MLP(6, 16, 2, 2), phases=phases, **by_reservoir)
+    assert run.growth.seed.reservoir.batches == 3 + 4 + 4
+    child = linear(16, 64) - 2 * 16 * 64 + 2 * 64 + linear(64, 16) + 6 * 16
+    steps = 2  # at the tenth batch and at the eleventh, of 64 rows
+    assert run.trainer.train_flops.total == pytest.approx(400 * HOST_FLOPS + steps * 64 * child, rel=0.01)
+
+
+def test_a_twin_costs_what_the_model_costs() -> None:
+    run = Run(host=MLP(6, 16, 2, 2), phases=(Phase("phase_1", 1, grows=False),))
+    model, optimizer = copy.deepcopy((run.growth.model, run.growth.optimizer))
+    run.trainer.train_twin(model, optimizer)
+    assert run.trainer.train_flops.total == 2 * 100 * HOST_FLOPS
+
+
+def test_an_epoch_tells_what_training_has_cost_so_far() -> None:
+    run = Run(host=MLP(6, 16, 2, 2))
+    assert [event.train_flops for event in run.all("epoch_completed")] == [100 * HOST_FLOPS * epoch for epoch in range(1, 6)]
 
 
 def test_equal_runs_tell_equal_events() -> None:

@@ -117,7 +117,8 @@ class Experiment:
             "fossilized": self.counts["seed_fossilized"],
             "culled": self.counts["seed_culled"],
             "epochs": self.grower.epoch,
-            "train_flops": round(self.trainer.flops.total),
+            "train_flops": self.trainer.train_flops.total,
+            "eval_flops": self.trainer.eval_flops.total,
             "wall_s": None,
             "rng_seed": self.config.rng_seed,
         }
@@ -142,7 +143,7 @@ class Experiment:
         validation = self.task.validation.to(self.device)
         twin = TwinTraining(
             train=lambda model, optimizer: self.trainer.train_twin(model, optimizer),  # noqa: PLW0108  it is made below
-            evaluate=lambda model: self._evaluate(model, validation),
+            evaluate=lambda model: self._validate(model, validation),
         )
         grower = Grower(
             self.model,
@@ -150,7 +151,7 @@ class Experiment:
             controller=CONTROLLERS[config.controller].build(config),
             blueprints=tuple(dict.fromkeys((*config.blueprints, *(planned.blueprint for planned in plan)))),
             rng_seed=config.rng_seed,
-            evaluate=lambda: self._evaluate(self.model, validation),
+            evaluate=lambda: self._validate(self.model, validation),
             twin=twin if config.evidence == "twin" else None,
             weigh=config.evidence != "none",
             shadow_lr=config.shadow_lr,
@@ -170,6 +171,10 @@ class Experiment:
             drift_warn=config.drift_warn,
             emit=self.emit,
         )
+
+    def _validate(self, model: nn.Module, split: Split) -> Evaluation:
+        with self.trainer.eval_flops.spending(model, len(split)):
+            return self._evaluate(model, split)
 
     def _evaluate(self, model: nn.Module, split: Split) -> Evaluation:
         return evaluate_on(model, split.inputs, split.targets, cross_entropies)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
+    from kaslite.seeds.reconstruction import Metering
     from kaslite.seeds.seed import Seed
 
 
@@ -24,8 +25,8 @@ class Alignment:
         seed.reservoir = None
         seed.alignment = torch.zeros(3, device=seed.alpha.device, requires_grad=True)
 
-    def prepare_step(self) -> None:
-        """Leave the gradients of a step: the host's backward pass has."""
+    def prepare_step(self, metering: Metering) -> None:
+        """Leave the gradients of a step: the host's backward pass has, so there is none to meter."""
 
     @property
     def is_finite(self) -> bool:

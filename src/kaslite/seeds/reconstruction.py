@@ -7,6 +7,7 @@ it blends. Not for: whether reproducing the feature helps the task; it says noth
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,12 +18,23 @@ from kaslite.randomness import generator
 from kaslite.seeds.reservoir import Reservoir
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from kaslite.seeds.seed import Seed
+
+    Metering = Callable[[nn.Module, int], AbstractContextManager[None]]
+    """Maps a module and a number of samples to what their forward and backward pass is carried out in."""
 
 MIN_BATCHES = 10
 """How many batches have to be buffered before the first step."""
 BATCH_ROWS = 64
 _SMOOTHING = 0.9  # share of the past in the smoothed loss
+
+
+def unmetered(module: nn.Module, samples: int) -> AbstractContextManager[None]:  # noqa: ARG001  as in `Metering`
+    """Let a pass go uncounted."""
+    return nullcontext()
 
 
 class Reconstruction:
@@ -39,24 +51,30 @@ class Reconstruction:
         self._smoothed: Tensor | None = None
         seed.reservoir = self._reservoir
 
-    def prepare_step(self) -> None:
-        """Leave the gradients of a step on a random batch, once enough batches have passed."""
+    def prepare_step(self, metering: Metering = unmetered) -> None:
+        """Leave the gradients of a step on a random batch, once enough batches have passed; it passes inside ``metering``."""
         if self._reservoir.batches < MIN_BATCHES or not len(self._reservoir):
             return
         parameter = next(p for p in self._child.parameters() if p.requires_grad)
         rows = self._reservoir.sample(BATCH_ROWS).to(parameter)
+        with metering(self._child, len(rows)):
+            loss = self._loss(rows)
+            if loss is None:
+                return
+            loss.backward()
+        now = loss.detach()
+        self._first = now if self._first is None else self._first
+        self._smoothed = now if self._smoothed is None else _SMOOTHING * self._smoothed + (1 - _SMOOTHING) * now
+
+    def _loss(self, rows: Tensor) -> Tensor | None:
         try:
             with torch.enable_grad():
-                loss = functional.mse_loss(self._child(rows).float(), rows.float())
+                return functional.mse_loss(self._child(rows).float(), rows.float())
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # noqa: BLE001  whatever a user's module raises
             self._seed.note_fault(f"its child raised {type(error).__name__}: {error}")
-            return
-        loss.backward()
-        now = loss.detach()
-        self._first = now if self._first is None else self._first
-        self._smoothed = now if self._smoothed is None else _SMOOTHING * self._smoothed + (1 - _SMOOTHING) * now
+            return None
 
     @property
     def is_finite(self) -> bool:

@@ -13,9 +13,10 @@ from torch import Tensor
 from kaslite.errors import UsageError
 from kaslite.seeds.alignment import Alignment
 from kaslite.seeds.objectives import RECONSTRUCT, check_objective
-from kaslite.seeds.reconstruction import Reconstruction
+from kaslite.seeds.reconstruction import Reconstruction, unmetered
 
 if TYPE_CHECKING:
+    from kaslite.seeds.reconstruction import Metering
     from kaslite.seeds.seed import Seed
 
 
@@ -51,14 +52,17 @@ class ShadowTrainer:
         parameter = next(iter(self._parameters.values()))
         return parameter.dtype, parameter.device
 
-    def step(self) -> None:
+    def step(self, metering: Metering = unmetered) -> None:
         """Take one step on the gradients that the host's backward pass or the objective left, and clear them.
 
         A gradient that is not finite counts as zero: asking first would wait for the device at every step.
+
+        Args:
+            metering: what a pass of the objective's own, beside the host's, is carried out in.
         """
         if self._kind() != self._started_as:
             self._start()
-        self._progress.prepare_step()
+        self._progress.prepare_step(metering)
         for parameter in self._parameters.values():
             if parameter.grad is not None:
                 parameter.grad.nan_to_num_(0.0, 0.0, 0.0)

@@ -1,63 +1,80 @@
-"""Counts the FLOPs that training spends: a step is counted once for each topology of a model, and then multiplied.
+"""What a run spends in FLOPs: a pass is counted once for each topology of a model and size of a batch, and then looked up.
 
-Not for: blueprints; `kaslite.blueprints.cost` counts one by itself.
+A count depends on nothing else, so a run that was cut off counts on to the same number. A run has a meter of all training
+(steps, shadow training, twins), and one of all evaluations (validation with its probes, ablations, twins).
+Left out: optimizers, and what looks at gradients just before they step. Not for: the rule by which operations are counted
+(`kaslite.blueprints.counting`), or what a blueprint costs by itself (`kaslite.blueprints.cost`).
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+from kaslite.blueprints.counting import FlopCount
+from kaslite.seeds import SeededModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
-    from kaslite.seeds import SeededModel
+    from torch import nn
 
+    Counts = tuple[int, dict[int, int]]  # a topology, and the FLOPs of a pass by its number of samples
 
-def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return sdpa_flop_count(query, key, value)
-
-
-def _attention_backward(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return sdpa_backward_flop_count(gradient, query, key, value)
-
-
-# torch counts attention on the GPU, and on the CPU as 0.
-_CPU_ATTENTION = {
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,  # noqa: SLF001  its only name
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,  # noqa: SLF001  likewise
-}
+_COUNTED_ALREADY = nullcontext()
 
 
 class FlopMeter:
-    """Sums up forward and backward passes."""
+    """Sums up what passes of one kind cost: all of training, or all evaluations."""
 
     def __init__(self) -> None:
-        self.total = 0.0
-        self._counted: WeakKeyDictionary[SeededModel, tuple[int, float]] = WeakKeyDictionary()  # (topology, FLOPs a sample)
-        self._last: tuple[SeededModel | None, int, float] = None, -1, 0.0  # likewise, of the model that was added last
+        self.total = 0
+        self._counts: WeakKeyDictionary[nn.Module, Counts] = WeakKeyDictionary()
+        self._last: tuple[nn.Module | None, int, dict[int, int]] = None, -1, {}  # likewise, of the model that came last
 
-    def add(self, model: SeededModel, samples: int) -> bool:
-        """Add what a forward and backward pass of ``samples`` costs, by the last count.
+    def spending(self, model: nn.Module, samples: int) -> AbstractContextManager[None]:
+        """Add what one pass costs that is carried out inside: by its count if there is one, or else it is counted.
 
-        Returns:
-            Whether there is one of the model as it now is; if not, nothing was added, and the pass has to be counted.
+        Args:
+            model: what the samples pass; a `SeededModel` is counted anew when seeds have entered or left its forward pass.
+            samples: how many.
         """
-        last, topology, per_sample = self._last
-        if last is not model or topology != model.topology_changes:
-            topology, per_sample = self._counted.get(model, (-1, 0.0))
-            self._last = model, topology, per_sample
-        self.total += per_sample * samples if topology == model.topology_changes else 0.0
-        return topology == model.topology_changes
+        topology = model.topology_changes if isinstance(model, SeededModel) else 0
+        last, known, counts = self._last
+        if last is not model or known != topology:
+            counts = self._counts_of(model, topology)
+            self._last = model, topology, counts
+        if samples not in counts:
+            return self._counting(model, samples, counts)
+        self.total += counts[samples]
+        return _COUNTED_ALREADY
+
+    def _counts_of(self, model: nn.Module, topology: int) -> dict[int, int]:
+        known, counts = self._counts.get(model, (-1, {}))
+        if known != topology:
+            counts = {}
+            self._counts[model] = topology, counts
+        return counts
 
     @contextmanager
-    def counting(self, model: SeededModel, samples: int) -> Iterator[None]:
-        """Count, and add, the forward and backward pass of ``samples`` that is carried out inside."""
-        with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
+    def _counting(self, model: nn.Module, samples: int, counts: dict[int, int]) -> Iterator[None]:
+        with _sums_begun_anew(model), FlopCount() as count:
             yield
-        self._counted[model] = model.topology_changes, counter.get_total_flops() / samples
-        self.total += counter.get_total_flops()
+        counts[samples] = count.total
+        self.total += count.total
+
+
+@contextmanager
+def _sums_begun_anew(model: nn.Module) -> Iterator[None]:
+    """Keep what seeds sum up over the steps of an epoch apart: adding to it would make later steps cost more than the first."""
+    seeds = model.seeds if isinstance(model, SeededModel) else ()
+    kept = [(seed.alignment, seed.alignment.grad) for seed in seeds if seed.alignment.grad is not None]
+    for alignment, _ in kept:
+        alignment.grad = None
+    try:
+        yield
+    finally:
+        for alignment, sums in kept:
+            alignment.grad = sums if alignment.grad is None else sums.add_(alignment.grad)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from kaslite.blueprints import Blueprint
     from kaslite.controllers.base import Controller
+    from kaslite.seeds.reconstruction import Metering
     from kaslite.training.evaluation import Evaluate
 
 _NAMES: dict[type[Decision], Literal["wait", "germinate", "advance", "fossilize", "cull"]] = {
@@ -233,6 +234,10 @@ class Grower:
         self._settle(consequences)
         self._record(*consequences)
         return self._take_events()
+
+    def meter_shadow_training(self, metering: Metering) -> None:
+        """From now on carry out what seeds learn beside the caller's passes inside ``metering(module, samples)``."""
+        self._transitions.metering = metering
 
     def settle_loaded(self) -> None:
         """Bring what stands beside the model in line with what was loaded into it."""

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,9 +38,6 @@ if TYPE_CHECKING:
     Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
     Loss = Callable[[Tensor, Tensor], Tensor]
     Measure = Literal["cosine", "scale"]
-
-
-_NOTHING = nullcontext()
 
 
 def _nothing() -> None:
@@ -91,7 +87,9 @@ class Trainer:
         self.best_accuracy: float | None = None
         self.val_loss: float | None = None  # of the last epoch
         self.val_accuracy: float | None = None  # likewise
-        self.flops = FlopMeter()  # forward and backward, of all training steps, those of twins too
+        self.train_flops = FlopMeter()  # of all training: steps, shadow training, twins
+        self.eval_flops = FlopMeter()  # of evaluations, which the caller's functions meter: `evaluate=` and the twins'
+        grower.meter_shadow_training(self.train_flops.spending)
         self._drifting: set[tuple[str, int, Measure]] = set()
 
     def fit(self, phases: Sequence[Phase], after_epoch: Callable[[], None] = _nothing) -> None:
@@ -123,7 +121,8 @@ class Trainer:
             "best_accuracy": self.best_accuracy,
             "val_loss": self.val_loss,
             "val_accuracy": self.val_accuracy,
-            "train_flops": self.flops.total,
+            "train_flops": self.train_flops.total,
+            "eval_flops": self.eval_flops.total,
             "drifting": [list(entry) for entry in sorted(self._drifting)],
         }
 
@@ -131,7 +130,7 @@ class Trainer:
         """Go on counting where another one stopped."""
         self.best_accuracy = state["best_accuracy"]
         self.val_loss, self.val_accuracy = state["val_loss"], state["val_accuracy"]
-        self.flops.total = state["train_flops"]
+        self.train_flops.total, self.eval_flops.total = state["train_flops"], state["eval_flops"]
         self._drifting = {(layer, seed, measure) for layer, seed, measure in state["drifting"]}
 
     def _run_epoch(self, phase: Phase) -> None:
@@ -151,6 +150,7 @@ class Trainer:
                 best_accuracy=self.best_accuracy,
                 learning_rate=finite_or_none(float(self.optimizer.param_groups[0]["lr"])),
                 epoch_duration_s=time.perf_counter() - started,
+                train_flops=self.train_flops.total,
                 seeds=tuple(_readings(observation)),
             )
         )
@@ -185,7 +185,7 @@ class Trainer:
         return sum(losses).item() / samples if losses else math.nan  # type: ignore[union-attr]  # one wait for the device
 
     def _differentiate(self, model: SeededModel, optimizer: torch.optim.Optimizer, inputs: Tensor, targets: Tensor) -> Tensor:
-        with _NOTHING if self.flops.add(model, len(targets)) else self.flops.counting(model, len(targets)):
+        with self.train_flops.spending(model, len(targets)):
             optimizer.zero_grad()
             loss = self.loss(model(inputs), targets)
             loss.backward()

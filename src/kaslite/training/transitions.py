@@ -16,6 +16,7 @@ from kaslite.controllers.base import Advance, Cull, Decision, Fossilize, Germina
 from kaslite.errors import RefusedError, UsageError
 from kaslite.events import Event, SeedCulled, SeedFossilized, SeedGerminated
 from kaslite.lifecycle import ISOLATED, LIVE, SeedState
+from kaslite.seeds.reconstruction import unmetered
 from kaslite.seeds.shadow import ShadowTrainer
 from kaslite.seeds.surgery import add_parameters, forget_moments, remove_parameters
 from kaslite.training.gates import check_can_grow_into, check_may_advance, check_may_fossilize
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from kaslite.blending import BlendingConfig
     from kaslite.seeds import Seed, SeededModel
+    from kaslite.seeds.reconstruction import Metering
     from kaslite.training.durations import Durations
     from kaslite.training.observing import Observer
 
@@ -64,6 +66,7 @@ class Transitions:
     ) -> None:
         self.epoch = 0  # the epoch that is running or has just ended; 0 before the first
         self.blending = blending
+        self.metering: Metering = unmetered  # of shadow training beside the caller's passes
         self._model = model
         self._optimizer = optimizer
         self._observer = observer
@@ -95,7 +98,7 @@ class Transitions:
     def tick_step(self, seed: Seed) -> list[Event]:
         """Take what is due after an optimizer step: shadow training, or a tick of the ramp."""
         if seed.state is SeedState.TRAINING:
-            self.trainers[seed.place].step()
+            self.trainers[seed.place].step(self.metering)
         elif seed.state is SeedState.GERMINATED:
             return self._start_training(seed)
         elif self.blending.tick == "step":
