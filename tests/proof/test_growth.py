@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from kaslite.controllers import Planned
 from kaslite.events import Event, SeedCulled, SeedGerminated, SeedStateChanged
-from kaslite.proof.growth import Germination, germinations, kept
+from kaslite.proof.growth import germinations, kept
 
 
 def germinated(epoch: int, layer: str) -> Event:
@@ -36,8 +37,8 @@ def test_germinations_are_all_that_was_tried() -> None:
 
 
 def test_kept_is_what_is_part_of_the_network_at_the_end() -> None:
-    assert kept(LOG) == [Germination(12, "b", 0, "mlp")]
+    assert kept(LOG) == [Planned(12, "b", 0, "mlp")]
 
 
 def test_a_seed_that_grows_again_where_another_was_culled_is_kept_with_its_own_epoch() -> None:
-    assert Germination(21, "a", 0, "mlp") in kept([*LOG, moved(27, "a", "blending")])
+    assert Planned(21, "a", 0, "mlp") in kept([*LOG, moved(27, "a", "blending")])

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from kaslite.controllers import Planned
 from kaslite.events import RunStarted
-from kaslite.proof.growth import Germination, germinations, kept
+from kaslite.proof.growth import germinations, kept
 from kaslite.randomness import generator
 from kaslite.telemetry import read_log
 
@@ -28,7 +29,7 @@ def final_topology(grown: str) -> Derivation:
     """Derive what ``grown`` ended as, there from the first step on."""
 
     def derive(_: Settings, lane: Lane) -> Settings:
-        return SCHEDULED | AT_ONCE | _schedule([Germination(0, g.layer, g.seed, g.blueprint) for g in _kept(lane, grown)])
+        return SCHEDULED | AT_ONCE | _schedule([Planned(0, g.layer, g.seed, g.blueprint) for g in _kept(lane, grown)])
 
     return derive
 
@@ -41,7 +42,7 @@ def same_flops(as_: str, like: str) -> Derivation:
         each = lane[like].row["train_flops"] / lane[like].row["epochs"]
         epochs = max(1, math.ceil(spent(lane[as_].row) / each))
         settings = ours.model_dump(include={"controller", "evidence", "progress_thresh", "blend_steps"})
-        settings["schedule"] = [str(planned) for planned in ours.schedule]
+        settings["schedule"] = ours.schedule
         return {**settings, "warm_up_epochs": 0, "adaptation_epochs": epochs}
 
     return derive
@@ -67,7 +68,7 @@ def random_growth(grown: str) -> Derivation:
         times = sorted(torch.randint(epochs.start, epochs.stop, (count,), generator=source).tolist())
         kinds = torch.randint(len(names), (count,), generator=source).tolist()
         rows = zip(times, drawn, kinds, strict=True)
-        return SCHEDULED | _schedule([Germination(epoch, *place, names[kind]) for epoch, place, kind in rows])
+        return SCHEDULED | _schedule([Planned(epoch, *place, names[kind]) for epoch, place, kind in rows])
 
     return derive
 
@@ -80,7 +81,7 @@ def periodic_growth(grown: str) -> Derivation:
         count = min(len(germinations(_events(lane, grown))), len(places))
         step = len(epochs) / max(1, count)
         return SCHEDULED | _schedule(
-            [Germination(epochs[int(k * step)], *places[k], names[k % len(names)]) for k in range(count)]
+            [Planned(epochs[int(k * step)], *places[k], names[k % len(names)]) for k in range(count)]
         )
 
     return derive
@@ -101,11 +102,11 @@ def spent(row: dict[str, Any]) -> float:
     return float(row["train_flops"] + row["eval_flops"])
 
 
-def _schedule(planned: list[Germination]) -> dict[str, list[str]]:
+def _schedule(planned: list[Planned]) -> dict[str, list[str]]:
     return {"schedule": [str(germination) for germination in sorted(planned, key=lambda g: g.epoch)]}
 
 
-def _kept(lane: Lane, arm: str) -> list[Germination]:
+def _kept(lane: Lane, arm: str) -> list[Planned]:
     return kept(_events(lane, arm))
 
 

@@ -1,13 +1,13 @@
-"""What grew in a run, read from its event log.
+"""What grew in a run, read from its event log, as a plan that grows it once more.
 
 Not for: views of a run; `kaslite.dashboard` folds the same events for people.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kaslite.controllers import Planned
 from kaslite.events import SeedCulled, SeedGerminated, SeedStateChanged
 from kaslite.lifecycle import SeedState
 
@@ -19,32 +19,14 @@ if TYPE_CHECKING:
 _IN_THE_MODEL = {SeedState.BLENDING, SeedState.SHADOWING, SeedState.PROBATIONARY, SeedState.FOSSILIZED}
 
 
-@dataclass(frozen=True)
-class Germination:
-    """A seed that germinated at the end of an epoch; 0 = before the first.
-
-    >>> str(Germination(epoch=30, layer="blocks.1", seed=0, blueprint="block"))
-    '30 blocks.1:0 block'
-    """
-
-    epoch: int
-    layer: str
-    seed: int
-    blueprint: str
-
-    def __str__(self) -> str:
-        """Return it as the setting ``schedule`` writes it."""
-        return f"{self.epoch} {self.layer}:{self.seed} {self.blueprint}"
-
-
-def germinations(events: Iterable[Event]) -> list[Germination]:
+def germinations(events: Iterable[Event]) -> list[Planned]:
     """Return all that germinated, those that were culled too."""
     return [_germination(event) for event in events if isinstance(event, SeedGerminated)]
 
 
-def kept(events: Iterable[Event]) -> list[Germination]:
+def kept(events: Iterable[Event]) -> list[Planned]:
     """Return what is part of the network at the end: blending, on trial or fossilized."""
-    growing: dict[tuple[str, int], Germination] = {}
+    growing: dict[tuple[str, int], Planned] = {}
     states: dict[tuple[str, int], str] = {}
     for event in events:
         if isinstance(event, SeedGerminated):
@@ -56,6 +38,6 @@ def kept(events: Iterable[Event]) -> list[Germination]:
     return [germination for place, germination in growing.items() if states.get(place) in _IN_THE_MODEL]
 
 
-def _germination(event: SeedGerminated) -> Germination:
+def _germination(event: SeedGerminated) -> Planned:
     assert event.blueprint_id is not None, "it grows into something"
-    return Germination(event.epoch, event.layer, event.seed, event.blueprint_id)
+    return Planned(event.epoch, event.layer, event.seed, event.blueprint_id)

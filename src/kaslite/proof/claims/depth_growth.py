@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kaslite.controllers import Planned
 from kaslite.proof.arm import Arm, Claim, Trial
 from kaslite.proof.bootstrap import paired_interval
 from kaslite.proof.derivations import AT_ONCE, SCHEDULED
 from kaslite.proof.finding import Finding
-from kaslite.proof.growth import Germination
 
 if TYPE_CHECKING:
     from kaslite.proof.arm import Lane, Scale, Settings, Table
@@ -61,7 +61,7 @@ def _grown(_: Settings, lane: Lane) -> Settings:
     while sum(cost[blocks_at(epoch, epochs + 1)] for epoch in range(1, epochs + 2)) <= rows[4]["train_flops"]:
         epochs += 1
     schedule = [
-        str(Germination(round(part * epochs), f"blocks.{block}", 0, "block"))
+        str(Planned(round(part * epochs), f"blocks.{block}", 0, "block"))
         for (_, before), (part, after) in zip(DEPTHS, DEPTHS[1:], strict=False)
         for block in range(before, after)
     ]
