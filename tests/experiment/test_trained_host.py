@@ -70,5 +70,7 @@ def test_a_run_without_a_checkpoint_is_refused(trained, tmp_path):
 def test_a_run_in_which_a_seed_has_grown_is_refused_with_the_reason(tmp_path):
     grown = run(resolve(SMALL | GROWS), tmp_path)
     assert grown.metrics["final_params"] > grown.metrics["host_params"]
-    with pytest.raises(UsageError, match=r"seeds have grown \(blocks\.\d:0 \w+.*: without them its host is not what was trained"):
+    with pytest.raises(
+        UsageError, match=r"seeds have grown \(blocks\.\d:0 \w+.*: without them its host is not what was trained"
+    ):
         assemble(resolve(SMALL | {"host_from": grown.run_dir}))

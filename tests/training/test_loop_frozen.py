@@ -58,9 +58,7 @@ def test_a_seed_goes_its_whole_way_and_the_host_stays_bit_for_bit(host):
     assert all(parameter.grad is None for parameter in growth.model.host.parameters())
 
 
-@pytest.mark.parametrize(
-    ("objective", "blueprint"), [("task", "mlp"), ("gradient", "mlp"), ("reconstruct", "autoencoder")]
-)
+@pytest.mark.parametrize(("objective", "blueprint"), [("task", "mlp"), ("gradient", "mlp"), ("reconstruct", "autoencoder")])
 def test_a_seed_learns_in_its_shadow_by_every_objective(objective, blueprint):
     growth = FrozenGrowth("batch_norm", blueprint=blueprint, blueprints=[blueprint], shadow_objective=objective)
     growth.steps_per_epoch = 30
@@ -69,7 +67,9 @@ def test_a_seed_learns_in_its_shadow_by_every_objective(objective, blueprint):
     for _ in range(2):
         growth.epoch()
     assert growth.seed.record.training_progress > 0
-    assert any(not torch.equal(now, then) for now, then in zip(growth.seed.module.state_dict().values(), born.values(), strict=True))
+    assert any(
+        not torch.equal(now, then) for now, then in zip(growth.seed.module.state_dict().values(), born.values(), strict=True)
+    )
     assert growth.host_is_as_it_was()
 
 
