@@ -55,7 +55,11 @@ def prove(
     results = []
     with output.progress() as tell:
         for claim in (CLAIMS[name] for name in dict.fromkeys(claims or CLAIMS)):
-            table = None if claim.trials is None else carry_out(claim, scale, folder, workers=workers, tell=partial(tell, claim.name))
+            table = (
+                None
+                if claim.trials is None
+                else carry_out(claim, scale, folder, workers=workers, tell=partial(tell, claim.name))
+            )
             results.append(judged(claim, table, scale))
     write_text(folder / "results.md", page(results))
     output.say(summary(results), {"claims": [result.as_json() for result in results]})

@@ -89,8 +89,8 @@ def resume(directory: RunDirectory, views: Sequence[Sink] = ()) -> RunResult:
                 view.close()
             return RunResult(dict(history[-1].metrics), directory.path)
         with _determined(config):
-            experiment = assemble(config)
             found = Checkpoints(directory.checkpoints).latest()
+            experiment = assemble(config, resumes=found is not None)
             last, earlier_s = min(1, len(history)), 0.0  # without a checkpoint only the fact that it started stays
             if found is not None:
                 path, state = found

@@ -80,9 +80,7 @@ def periodic_growth(grown: str) -> Derivation:
         places, epochs, names = _places(lane, grown), _epochs(lane, grown), lane[grown].config.blueprints
         count = min(len(germinations(_events(lane, grown))), len(places))
         step = len(epochs) / max(1, count)
-        return SCHEDULED | _schedule(
-            [Planned(epochs[int(k * step)], *places[k], names[k % len(names)]) for k in range(count)]
-        )
+        return SCHEDULED | _schedule([Planned(epochs[int(k * step)], *places[k], names[k % len(names)]) for k in range(count)])
 
     return derive
 

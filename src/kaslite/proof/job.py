@@ -83,7 +83,9 @@ def carry_out(job: Job) -> Outcome:
         measured = {} if job.measure is None else job.measure(reopen(directory), job.lane)
     except KasliteError as error:
         raise KasliteError(f"the run of {job.title} failed: {error}") from error
-    return Outcome(job.config, directory, {**job.identity, **_numbers(metrics), **measured, **job.provenance, **_spent(metrics)})
+    return Outcome(
+        job.config, directory, {**job.identity, **_numbers(metrics), **measured, **job.provenance, **_spent(metrics)}
+    )
 
 
 def config_digest(config: RunConfig) -> str:

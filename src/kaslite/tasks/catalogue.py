@@ -92,6 +92,7 @@ PROBLEMS: dict[str, Problem] = {
         "kaslite.tasks.digits",
         "1,797 real handwritten digits of 8 x 8 pixels, from scikit-learn",
         inputs=frozenset({"vector", "image"}),
+        reads=frozenset({"classes"}),
         # Enough decay that the host does not memorise 1,257 images before anything has grown.
         defaults={"hidden_dim": 24, "lr": 1e-3, "weight_decay": 0.5, "acc_threshold": 0.99},
         input_dim=64,

@@ -45,6 +45,5 @@ _NOT_BUILT = (
 )
 
 CLAIMS: dict[str, Claim] = {
-    claim.name: claim
-    for claim in sorted((DEPTH_GROWTH, AGAINST_SCRATCH, *_NOT_BUILT), key=lambda claim: int(claim.name[1:]))
+    claim.name: claim for claim in sorted((DEPTH_GROWTH, AGAINST_SCRATCH, *_NOT_BUILT), key=lambda claim: int(claim.name[1:]))
 }

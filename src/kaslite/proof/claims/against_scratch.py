@@ -45,7 +45,9 @@ _CONTROLS = (
     Arm("no_shadow", "`replay` without shadow training", {"progress_thresh": 0.0}, derive=replay("grown")),
     Arm("no_ramp", "`replay` without a ramp", {"blend_steps": 1}, derive=replay("grown")),
     Arm("neither", "`replay` without either", AT_ONCE, derive=replay("grown")),
-    Arm("reset_moments", "`replay`, the optimizer's moments forgotten at each growth", {"reset_moments": True}, replay("grown")),
+    Arm(
+        "reset_moments", "`replay`, the optimizer's moments forgotten at each growth", {"reset_moments": True}, replay("grown")
+    ),
     Arm("rewarmed", "the host that never grows; the rate rises anew where `grown` germinated", derive=rewarmed("grown", 50)),
 )
 
