@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +10,9 @@ from kaslite.cli.main import call
 from kaslite.proof.claims import CLAIMS
 from kaslite.proof.scale import SCALES
 from tests.proving import SCALE, tiny_claim
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture

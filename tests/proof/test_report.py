@@ -16,8 +16,9 @@ ARMS = (Arm("grown", "it may grow"), Arm("static", "it may not"))
 
 def row(arm: str, rng_seed: int, accuracy: float) -> dict[str, object]:
     return {
-        "trial": "digits", "arm": arm, "rng_seed": rng_seed, "test_accuracy": accuracy, "final_params": 1234, "train_flops": 2.5e9,
-        "measured_old_accuracy": 0.5 if arm == "grown" else None, "code": "abc", "wall_s": 3.0, "peak_mib": 300,
+        "trial": "digits", "arm": arm, "rng_seed": rng_seed, "test_accuracy": accuracy, "final_params": 1234,
+        "train_flops": 2.5e9, "measured_old_accuracy": 0.5 if arm == "grown" else None, "code": "abc",
+        "wall_s": 3.0, "peak_mib": 300,
     }  # fmt: skip
 
 

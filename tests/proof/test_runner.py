@@ -72,7 +72,7 @@ def test_other_settings_or_other_code_are_run_again(tmp_path: Path, monkeypatch:
 
 def test_a_run_that_fails_is_named_and_the_rows_so_far_are_kept(tmp_path: Path) -> None:
     claim = tiny_claim(GROWN, Arm("greedy", "it wants too much", {"n_samples": 1}))
-    with pytest.raises(kaslite.KasliteError, match="run of spirals, greedy, rng seed 0 failed: .*empty"):
+    with pytest.raises(kaslite.KasliteError, match=r"run of spirals, greedy, rng seed 0 failed: .*empty"):
         prove_tiny(claim, tmp_path)
     assert [row["arm"] for row in read_rows(tmp_path / "X.csv")] == ["grown"]
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from kaslite.dashboard.runs import Progress
-
     from kaslite.telemetry import Sink
 
 

@@ -42,8 +42,8 @@ def prove(
         raise UsageError(f"workers is {workers}; it has to be 0 or more.")
     from kaslite.proof.claims import CLAIMS
     from kaslite.proof.report import judged, page, summary
-    from kaslite.proof.runner import prove as carry_out
     from kaslite.proof.rows import write_text
+    from kaslite.proof.runner import prove as carry_out
     from kaslite.proof.scale import SCALES
 
     for name in claims:

@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self, TextIO, final
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress as RichProgress, TaskID, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
+from rich.progress import Progress as RichProgress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 Progress = Callable[[str, str, int, int, float], None]
-"""Called with the name of a group, the run that is over, how many are, how many there are, and about how many seconds are left."""
+"""Called with a group of runs, the run that is over, how many are, how many there are, and about how many seconds are left."""
 
 
-def print_run(stream: TextIO, group: str, run: str, done: int, total: int, left_s: float) -> None:
+def print_run(stream: TextIO, group: str, run: str, done: int, total: int, left_s: float) -> None:  # noqa: PLR0917  `Progress`
     """Print that a run is over.
 
     >>> import sys

@@ -68,7 +68,7 @@ def random_growth(grown: str) -> Derivation:
         times = sorted(torch.randint(epochs.start, epochs.stop, (count,), generator=source).tolist())
         kinds = torch.randint(len(names), (count,), generator=source).tolist()
         rows = zip(times, drawn, kinds, strict=True)
-        return SCHEDULED | _schedule([Planned(epoch, *place, names[kind]) for epoch, place, kind in rows])
+        return SCHEDULED | _schedule([Planned(epoch, layer, seed, names[kind]) for epoch, (layer, seed), kind in rows])
 
     return derive
 
@@ -86,7 +86,7 @@ def periodic_growth(grown: str) -> Derivation:
 
 
 def rewarmed(grown: str, steps: int) -> Derivation:
-    """Derive a learning rate that rises anew whenever a seed germinated in ``grown``, and no growth."""
+    """Derive a learning rate that rises from 0 at the start and anew whenever a seed germinated in ``grown``, and no growth."""
 
     def derive(_: Settings, lane: Lane) -> Settings:
         epochs = sorted({germination.epoch for germination in germinations(_events(lane, grown))})

@@ -76,10 +76,8 @@ def carry_out(job: Job) -> Outcome:
     """
     directory = job.directory
     try:
-        if directory.events.exists():
-            metrics = resume(directory).metrics
-        else:
-            metrics = run(job.config, directory.path.parent).metrics
+        begun = directory.events.exists()
+        metrics = (resume(directory) if begun else run(job.config, directory.path.parent)).metrics
         measured = {} if job.measure is None else job.measure(reopen(directory), job.lane)
     except KasliteError as error:
         raise KasliteError(f"the run of {job.title} failed: {error}") from error

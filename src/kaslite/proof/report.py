@@ -87,13 +87,14 @@ def page(results: Sequence[Result]) -> str:
 
 
 def _section(result: Result) -> str:
-    assert result.table is not None and result.claim.trials is not None, "the caller looks"
+    assert result.table is not None, "the caller looks"
+    assert result.claim.trials is not None, "it was run"
     rows = result.table.rows
     codes = ", ".join(sorted({f"`{row['code']}`" for row in rows}))
-    seeds = len({row["rng_seed"] for row in rows})
+    spent = f"`{result.command}`, {len({row['rng_seed'] for row in rows})} rng seeds, {len(rows)} runs, code {codes}"
     lines = [
         f"\n## {result.claim.name}: {result.claim.says}\n",
-        f"Bar: {result.claim.bar}. **{result.verdict.capitalize()}**: `{result.command}`, {seeds} rng seeds, {len(rows)} runs, code {codes}.\n",
+        f"Bar: {result.claim.bar}. **{result.verdict.capitalize()}**: {spent}.\n",
         "| Found (mean, 95 % interval) | Value | Bar | Verdict |",
         "|---|---|---|---|",
         *(_finding_row(finding) for finding in result.findings),

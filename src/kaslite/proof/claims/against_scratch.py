@@ -48,7 +48,11 @@ _CONTROLS = (
     Arm(
         "reset_moments", "`replay`, the optimizer's moments forgotten at each growth", {"reset_moments": True}, replay("grown")
     ),
-    Arm("rewarmed", "the host that never grows; the rate rises anew where `grown` germinated", derive=rewarmed("grown", 50)),
+    Arm(
+        "rewarmed",
+        "the host that never grows; its rate rises first and where `grown` germinated",
+        derive=rewarmed("grown", 50),
+    ),
 )
 
 
@@ -58,7 +62,14 @@ def trials(scale: Scale) -> tuple[Trial, ...]:
         Arm(f"width_{width}", f"a static network of width {width}", {**SCHEDULED, "hidden_dim": width}) for width in WIDTHS
     )
     grown = Arm("grown", "the plateau rule decides")
-    epochs = {"warm_up_epochs": scale.epochs(20), "adaptation_epochs": scale.epochs(100)}
+    epochs = {
+        "warm_up_epochs": scale.epochs(20),
+        "adaptation_epochs": scale.epochs(100),
+        "patience": max(3, scale.epochs(15)),
+        "shadow_epochs": scale.epochs(5),
+        "trial_epochs": max(4, scale.epochs(20)),
+        "blend_steps": max(1, round(100 * scale.effort)),
+    }
     return tuple(
         Trial(name, {**_SHARED, **settings, **epochs}, (grown, *_CONTROLS, *sweep)) for name, settings in TASKS.items()
     )

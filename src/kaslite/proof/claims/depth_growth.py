@@ -6,6 +6,7 @@ beforehand, so nothing of it is paid for a controller. Three budgets, because gr
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from kaslite.controllers import Planned
@@ -62,7 +63,7 @@ def _grown(_: Settings, lane: Lane) -> Settings:
         epochs += 1
     schedule = [
         str(Planned(round(part * epochs), f"blocks.{block}", 0, "block"))
-        for (_, before), (part, after) in zip(DEPTHS, DEPTHS[1:], strict=False)
+        for (_, before), (part, after) in pairwise(DEPTHS)
         for block in range(before, after)
     ]
     return {**SCHEDULED, **AT_ONCE, "adaptation_epochs": epochs, "schedule": schedule}
