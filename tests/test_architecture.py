@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import kaslite
+from kaslite.experiment.controllers import CONTROLLERS
 from kaslite.tasks import HOSTS, PROBLEMS
 
 ROOT = Path(__file__).parent.parent
@@ -75,8 +76,8 @@ def test_every_blueprint_has_a_sentence_in_the_docs(blueprint):
     assert f"| `{blueprint}` |" in (ROOT / "docs" / "extending.md").read_text()
 
 
-@pytest.mark.parametrize("name", [*PROBLEMS, *HOSTS])
-def test_every_problem_and_host_has_a_sentence_in_the_docs(name):
+@pytest.mark.parametrize("name", [*PROBLEMS, *HOSTS, *CONTROLLERS])
+def test_every_problem_host_and_controller_has_a_sentence_in_the_docs(name):
     assert f"| `{name}` |" in (ROOT / "docs" / "extending.md").read_text()
 
 

@@ -55,6 +55,16 @@ def test_several_blueprints_are_given_by_repeating_the_flag(capsys):
     assert json.loads(capsys.readouterr().out)["blueprints"] == ["low_rank", "mlp"]
 
 
+def test_a_schedule_is_given_by_repeating_the_flag_or_as_a_list_in_the_file(tmp_path, capsys):
+    plan = ["0 blocks.0:0 mlp", "30 blocks.1:0 low_rank"]
+    call(["run", "--controller", "schedule", "--schedule", plan[0], "--schedule", plan[1], "--dry_run"])
+    printed = capsys.readouterr().out
+    assert yaml.safe_load(printed)["schedule"] == plan
+    (tmp_path / "c.yaml").write_text("controller: schedule\nschedule:\n- 0 blocks.0:0 mlp\n- 30 blocks.1:0 low_rank\n")
+    call(["run", "--config", "c.yaml", "--dry_run"])
+    assert capsys.readouterr().out == printed
+
+
 def test_cuda_that_is_not_there_is_a_warning_and_the_cpu(tmp_path):
     (tmp_path / "c.yaml").write_text(QUICK)
     command = [sys.executable, "-m", "kaslite", "run", "--config", "c.yaml", "--device", "cuda", "--json"]

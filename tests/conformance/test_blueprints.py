@@ -17,8 +17,8 @@ class TestEveryBlueprint(BlueprintConformance):
 
 def test_there_are_blueprints_to_test():
     assert {kind: blueprints.names(kind) for kind in blueprints.FeatureKind} == {
-        "dense": ["autoencoder", "gated", "low_rank", "mlp", "mlp_gradmax", "norm"],
-        "sequence": ["attention", "autoencoder", "block", "gated", "low_rank", "mlp", "mlp_gradmax", "norm"],
+        "dense": ["autoencoder", "gated", "lora", "low_rank", "mlp", "mlp_gradmax", "norm"],
+        "sequence": ["attention", "autoencoder", "block", "gated", "lora", "low_rank", "mlp", "mlp_gradmax", "norm"],
         "image": [
             "attention",
             "autoencoder",
@@ -26,6 +26,7 @@ def test_there_are_blueprints_to_test():
             "conv_enhance",
             "depthwise",
             "gated",
+            "lora",
             "low_rank",
             "mlp",
             "mlp_gradmax",

@@ -4,7 +4,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from kaslite.experiment.assembly import assemble
 from kaslite.experiment.config import resolve
 from kaslite.experiment.run import run
 from kaslite.tasks import HOSTS
@@ -31,6 +33,33 @@ def test_it_carries_seeds_on_every_block_and_grows_them_the_same_way_each_time(h
     assert [layer for layer, _ in log[0].seeds] == ["blocks.0", "blocks.1"]
     assert [event.blueprint_id for event in log if event.type == "seed_germinated"] == [config.blueprints[0]]
     assert {**first.metrics, "wall_s": 0} == {**second.metrics, "wall_s": 0}
+
+
+@pytest.mark.parametrize(
+    "growth", [{"progress_thresh": 0.0, "blend_steps": 1}, {"blend_steps": 3, "shadow_epochs": 1}], ids=str
+)
+def test_a_transformer_grows_three_blocks_deep_on_its_spare_layers(growth):
+    settings = {
+        **EAGER,
+        **FEW_SAMPLES["topics"],
+        "controller": "schedule",
+        "num_layers": 1,
+        "spare_layers": 3,
+        "blueprints": ("block",),
+        "evidence": "none",
+    }
+    plan = [f"{epoch} blocks.{layer}:0 block" for epoch, layer in ((0, 1), (1, 2), (1, 3))]
+    experiment = assemble(resolve({"host": "transformer", "schedule": plan, **settings, **growth}))
+    experiment.train(lambda: None)
+    host, seeds, tokens = experiment.model.host, experiment.model.seeds[1:], experiment.task.test.inputs
+    assert [seed.alpha.item() for seed in seeds] == [1, 1, 1]
+    with torch.no_grad():
+        hidden = host.blocks[0](host.tokens(tokens) + host.positions(torch.arange(tokens.shape[1])))
+        for seed in seeds:
+            delta = seed.module(hidden)
+            assert delta.any()
+            hidden = hidden + delta
+        torch.testing.assert_close(experiment.model(tokens), host.head(host.norm(hidden)))
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.yaml")), ids=lambda file: file.stem)

@@ -19,6 +19,7 @@ from kaslite.telemetry import read_log
 from kaslite.training.checkpoint_file import read_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 # Seeds go through every state, some several times.
@@ -49,8 +50,8 @@ def start(*arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "kaslite", *arguments, "-q"], stdout=subprocess.DEVNULL)
 
 
-def begin(results: Path) -> subprocess.Popen[bytes]:
-    flags = [word for name, value in SETTINGS.items() for word in (f"--{name}", str(value))]
+def begin(results: Path, settings: Mapping[str, object] = SETTINGS) -> subprocess.Popen[bytes]:
+    flags = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     return start("run", *flags, "--results_dir", str(results))
 
 
@@ -95,6 +96,22 @@ def equal(one, other) -> bool:
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(equal, one, other))
     return one == other
+
+
+@pytest.mark.slow
+def test_a_scheduled_run_that_is_killed_before_its_first_checkpoint_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    plan = {"controller": "schedule", "schedule": "0 blocks.2:0 mlp", "spare_layers": 1, "progress_thresh": 0, "blend_steps": 1}
+    settings = {**SETTINGS, **plan, "evidence": "none", "adaptation_epochs": 25}
+    assert begin(tmp_path / "whole", settings).wait() == 0
+    (whole,) = (tmp_path / "whole").iterdir()
+    expected, killed = events_of(whole), tmp_path / "killed"
+    kill_at(begin(killed, settings), killed, 2, 0)  # the decision that comes before the first epoch
+    (run,) = killed.iterdir()
+    assert not list((run / "checkpoints").glob("*"))
+    assert start("resume", str(run)).wait() == 0
+    assert [event["layer"] for event in expected if event["type"] == "seed_germinated"] == ["blocks.2"]
+    assert events_of(run) == expected
+    assert equal(last_weights(run), last_weights(whole))
 
 
 @pytest.mark.slow

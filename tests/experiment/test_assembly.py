@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kaslite import SeedState
-from kaslite.errors import DataError
+from kaslite.errors import DataError, UsageError
 from kaslite.experiment import assembly
 from kaslite.experiment.assembly import assemble
 from kaslite.experiment.config import resolve
@@ -78,3 +78,47 @@ def test_an_ablation_is_charged_as_one_more_evaluation():
 def test_the_evaluation_of_a_twin_is_charged_too():
     seedless, blending, on_trial = evaluations_around_a_blend(evidence="twin")
     assert on_trial - 2 * blending == pytest.approx(seedless, rel=0.05)  # it is not probed
+
+
+def rates(**settings):
+    """Return the learning rate after each epoch of a run of 56 training samples, and whether checkpoints hold a scheduler."""
+    experiment = assemble(resolve(SMALL | {"adaptation_epochs": 3, "batch_size": 14, "lr": 1.0, **settings}))
+    found = []
+    experiment.train(lambda: found.append(experiment.optimizer.param_groups[0]["lr"]))
+    return found, "LambdaLR" in [part["kind"] for part in experiment.grower.state_dict()["parts"]]
+
+
+def test_the_learning_rate_stays_and_nothing_follows_it_unless_it_is_told_to_change():
+    assert rates() == ([1.0, 1.0, 1.0, 1.0], False)
+
+
+def test_the_learning_rate_falls_over_the_last_part_of_all_epochs():
+    assert rates(lr_decay=0.5) == ([1.0, 1.0, 0.5, 0.0], True)
+    assert rates(lr_decay=0.5, epoch_steps=1) == ([1.0, 1.0, 0.5, 0.0], True)
+
+
+def test_the_learning_rate_rises_and_rises_anew_after_the_epochs_that_are_told():
+    assert rates(lr_warm_up=8, rewarm_epochs=(2,)) == ([5 / 8, 1 / 8, 5 / 8, 1.0], True)
+
+
+def test_an_epoch_of_more_steps_than_there_are_batches_is_refused():
+    assert assemble(resolve(SMALL | {"batch_size": 14, "epoch_steps": 4})).epoch_steps == 4
+    with pytest.raises(UsageError, match="epoch_steps is 5, and 56 training samples make 4 batches of 14"):
+        assemble(resolve(SMALL | {"batch_size": 14, "epoch_steps": 5}))
+
+
+def test_fewer_steps_an_epoch_cost_less():
+    flops = []
+    for steps in (1, 2):
+        experiment = assemble(resolve(SMALL | {"batch_size": 14, "epoch_steps": steps}))
+        experiment.train(lambda: None)
+        flops.append(experiment.test()["train_flops"])
+    assert flops[1] == 2 * flops[0]
+
+
+def test_the_test_loss_is_the_mean_cross_entropy_on_the_test_split():
+    experiment = assemble(resolve(SMALL))
+    experiment.train(lambda: None)
+    test = experiment.task.test
+    truth = torch.nn.functional.cross_entropy(experiment.model.eval()(test.inputs), test.targets)
+    assert experiment.test()["test_loss"] == pytest.approx(truth.item(), abs=1e-6)

@@ -83,13 +83,13 @@ def test_the_number_of_inputs_of_a_text_is_its_context():
 
 
 def test_settings_that_the_problem_does_not_read_are_null():
-    config = resolve({"problem_type": "digits"})
+    config = resolve({"problem_type": "digits", "classes": (1, 2), "epoch_steps": 3, "host_from": "results/other"})
     assert {name for name, value in config if value is None} == {"n_samples", "noise", "rotations", "context"}
 
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_resolved_config_resolves_to_itself(host):
-    config = resolve({"host": host})
+    config = resolve({"host": host, "lr_warm_up": 2, "rewarm_epochs": [3, 4], "host_from": "results/other"})
     assert resolve(config.model_dump()) == config
 
 
@@ -126,6 +126,12 @@ def test_a_number_like_1e_4_in_yaml_is_a_number(tmp_path):
         ({"host": "transfromer"}, "unknown host 'transfromer': did you mean 'transformer'"),
         ({"host": ["cnn"]}, "unknown host \"['cnn']\""),
         ({"host": "cnn", "problem_type": "spirals"}, "spirals takes mlp, and cnn learns digits"),
+        ({"classes": (1, 2)}, "classes is (1, 2), but spirals does not read it"),
+        ({"epoch_steps": 0}, "epoch_steps is 0"),
+        ({"lr_decay": 1.5}, "lr_decay is 1.5"),
+        ({"lr_warm_up": 3, "rewarm_epochs": (0,)}, "rewarm_epochs.0 is 0"),
+        ({"rewarm_epochs": (4,)}, "rewarm_epochs is given, and lr_warm_up is 0"),
+        ({"lr_warm_up": 3, "rewarm_epochs": (4, 120)}, "rewarm_epochs holds 120, and the run ends after 120 epochs"),
     ],
 )
 def test_a_wrong_setting_is_one_clear_sentence(flags, complaint):

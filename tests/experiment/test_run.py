@@ -15,6 +15,7 @@ KEYS = [
     "val_accuracy",
     "best_accuracy",
     "val_loss",
+    "test_loss",
     "host_params",
     "final_params",
     "germinated",

@@ -79,11 +79,40 @@ def whole(tmp_path, **settings):
 RECONSTRUCT = {"shadow_objective": "reconstruct", "blueprints": ("autoencoder",), "batch_size": 8}
 
 
-@pytest.mark.parametrize("settings", [{}, {"evidence": "twin"}, {"seeds_per_layer": 2, "chunked": True}, RECONSTRUCT], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"evidence": "twin"},
+        {"seeds_per_layer": 2, "chunked": True},
+        {"lr_warm_up": 5, "lr_decay": 0.5, "rewarm_epochs": (8, 10), "epoch_steps": 2, "evidence": "twin"},
+        RECONSTRUCT,
+        {"freeze_host": True, "evidence": "twin"},
+    ],
+    ids=str,
+)
 def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path, settings):
     directory = interrupted(tmp_path, **settings)
     resume(directory)
     assert facts(directory) == facts(whole(tmp_path, **settings))
+
+
+SCHEDULED = {
+    "controller": "schedule",
+    "schedule": ("0 blocks.3:0 mlp", "6 blocks.4:0 mlp", "6 blocks.0:0 mlp"),
+    "spare_layers": 2,
+    "evidence": "none",
+    "reset_moments": True,
+    "progress_thresh": 0.0,
+}
+
+
+@pytest.mark.parametrize("epoch", [1, 6, 7])
+def test_a_scheduled_run_goes_on_to_the_same_end_even_if_there_is_no_checkpoint_yet(tmp_path, epoch):
+    directory = interrupted(tmp_path, epoch, **SCHEDULED)
+    assert (epoch == 1) == (not list(directory.checkpoints.glob("*.safetensors")))
+    resume(directory)
+    assert facts(directory) == facts(whole(tmp_path, **SCHEDULED))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
@@ -210,3 +239,21 @@ def test_the_time_of_a_resumed_run_is_that_of_its_parts(tmp_path):
     directory = interrupted(tmp_path)
     before = read_tree(max(directory.checkpoints.iterdir()))["wall_s"]
     assert resume(directory).metrics["wall_s"] > before > 0
+
+
+def test_a_run_that_began_with_a_trained_host_goes_on_without_the_other_run(tmp_path):
+    first = run(resolve(GROWING | {"acc_threshold": 0.0}), tmp_path / "first").run_dir
+    settings = {"host_from": first, "freeze_host": True, "rng_seed": 1}
+    expected = facts(whole(tmp_path, **settings))
+    directory = interrupted(tmp_path, **settings)
+    shutil.rmtree(first)
+    resume(directory)
+    assert facts(directory) == expected
+
+
+def test_a_run_that_was_stopped_before_its_first_checkpoint_takes_the_trained_host_anew(tmp_path, monkeypatch):
+    first = run(resolve(GROWING | {"acc_threshold": 0.0}), tmp_path / "first").run_dir
+    monkeypatch.setattr(experiments, "CHECKPOINT_SHARE", 1e-9)
+    directory = interrupted(tmp_path, host_from=first)
+    resume(directory)
+    assert facts(directory) == facts(whole(tmp_path, host_from=first))

@@ -201,7 +201,7 @@ def test_a_point_where_nothing_can_grow_is_refused_by_name_and_leaves_no_hook(re
 def test_an_interrupt_in_a_probed_pass_comes_out_as_itself_and_leaves_no_hook(monkeypatch: pytest.MonkeyPatch) -> None:
     growth = Growth()
 
-    def interrupted(feature: torch.Tensor) -> torch.Tensor:
+    def interrupted(_: torch.Tensor) -> torch.Tensor:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("kaslite.signals.feature.health", interrupted)

@@ -192,7 +192,7 @@ def test_a_seed_blends_by_itself_once_its_progress_suffices() -> None:
 
 @pytest.mark.parametrize("blueprint", SICK)
 def test_a_sick_seed_is_culled_at_the_end_of_the_epoch_with_the_reason(blueprint: str) -> None:
-    growth = Growth(blueprint=blueprint, progress_thresh=0.0).reach(SeedState.TRAINING)
+    growth = Growth(blueprint=blueprint, progress_thresh=1e-6).reach(SeedState.TRAINING)
     culled = [event for event in growth.epoch() if event.type == "seed_culled"]
     assert [(event.layer, event.seed, event.blueprint_id, event.reason) for event in culled] == [
         ("blocks.0", 0, blueprint, "its output is not finite")

@@ -9,7 +9,7 @@ from torch.optim import lr_scheduler
 
 from kaslite.errors import UsageError
 from kaslite.randomness import generator, global_stream
-from kaslite.seeds.surgery import add_parameters, check_can_grow, remove_parameters
+from kaslite.seeds.surgery import add_parameters, check_can_grow, forget_moments, remove_parameters
 
 REFUSED = {"LBFGS", "Muon", "SparseAdam"}
 OPTIMIZERS = {
@@ -95,6 +95,18 @@ def test_moments_of_what_stays_survive_growth_and_removal(make):
     add_parameters(optimizer, named(newborn), host.parameters())
     remove_parameters(optimizer, newborn.parameters())
     assert all(same_moments(optimizer.state[parameter], before[parameter]) for parameter in host.parameters())
+
+
+@every_optimizer
+def test_an_optimizer_whose_moments_are_forgotten_goes_on_as_a_new_one(make):
+    host = network("host")
+    optimizer = make(host.parameters(), lr=0.01)
+    step(optimizer, host)
+    twin = copy.deepcopy(host)
+    forget_moments(optimizer)
+    step(optimizer, host)
+    step(make(twin.parameters(), lr=0.01), twin)
+    assert all(map(torch.equal, host.parameters(), twin.parameters()))
 
 
 @every_optimizer

@@ -8,6 +8,7 @@ import torch
 from kaslite.errors import UsageError
 from kaslite.experiment.config import RunConfig, resolve
 from kaslite.randomness import global_stream
+from kaslite.seeds.span import find_spans
 from kaslite.tasks import HOST_PATTERN, HOSTS, PROBLEMS, check_fit, fitting_hosts
 from kaslite.tasks.catalogue import Inputs
 
@@ -91,6 +92,21 @@ def test_a_host_gives_logits_and_is_built_alike_from_one_stream(host):
     outputs = first(task.train.inputs[:4])
     assert outputs.shape == (*task.train.targets[:4].shape, task.num_classes)
     assert torch.equal(outputs, second(task.train.inputs[:4]))
+
+
+@every_host
+def test_spare_layers_are_places_for_seeds_and_change_nothing_of_the_host(host):
+    task = load(HOSTS[host].problem)
+
+    def build(spare_layers):
+        with global_stream(torch.device("cpu"), 0, "host"):
+            return HOSTS[host].build(task.input_dim, 8, 2, task.num_classes, spare_layers)
+
+    plain, roomy, inputs = build(0), build(3), task.train.inputs[:4]
+    assert [span.writes for span in find_spans(roomy, HOST_PATTERN)] == [f"blocks.{index}" for index in range(5)]
+    assert plain.state_dict().keys() == roomy.state_dict().keys()
+    assert all(map(torch.equal, plain.state_dict().values(), roomy.state_dict().values()))
+    assert torch.equal(plain(inputs), roomy(inputs))
 
 
 @pytest.mark.parametrize(

@@ -137,3 +137,11 @@ def test_the_order_takes_nothing_from_the_global_stream(samples):
     before = torch.get_rng_state()
     rows(samples.batches(4, rng_seed=0, epoch=1))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(("steps", "samples"), [(1, 4), (2, 8), (3, 10)])
+def test_an_epoch_of_fewer_steps_trains_on_the_first_rows_of_its_order(steps, samples):
+    part = Split(torch.zeros(10, 1), torch.arange(10))
+    whole = rows(part.batches(4, 0, epoch=3))
+    assert rows(part.batches(4, 0, epoch=3, steps=steps)) == whole[:samples]
+    assert rows(part.batches(4, 0, epoch=4, steps=steps)) != whole[:samples]

@@ -78,6 +78,32 @@ def test_an_unknown_blueprint_is_refused_when_the_grower_is_made() -> None:
         Grower(model, torch.optim.SGD(model.parameters()), controller=Plateau(), blueprints=["mpl"])
 
 
+def test_several_decisions_of_one_epoch_are_carried_out_in_their_order() -> None:
+    growth = Growth(decisions=([Germinate(*PLACE, "mlp"), Germinate("blocks.1", 0, "low_rank")],))
+    growth.epoch()
+    events = growth.epoch()
+    assert [event.layer for event in events if event.type == "seed_state_changed"] == ["blocks.0", "blocks.1"]
+    assert [seed.blueprint_id for seed in growth.model.seeds] == ["mlp", "low_rank"]
+
+
+def test_a_refused_decision_does_not_keep_those_after_it_from_being_carried_out() -> None:
+    growth = Growth(decisions=([Advance(*PLACE), Germinate(*PLACE, "mlp")],))
+    made = [event for event in growth.epoch() if event.type == "decision_made"]
+    assert [(event.decision, event.refusal is None) for event in made] == [("advance", False), ("germinate", True)]
+    assert growth.seed.state is SeedState.GERMINATED
+
+
+def test_a_controller_that_has_its_plan_already_is_asked_before_the_first_epoch() -> None:
+    growth = Growth(decisions=(Germinate(*PLACE, "mlp"),))
+    assert [(event.type, event.epoch) for event in growth.grower.begin()] == [
+        ("decision_made", 0),
+        ("seed_germinated", 0),
+        ("seed_state_changed", 0),
+    ]
+    assert growth.controller.seen[0].val_loss is None
+    assert growth.seed.record.baseline_loss is not None
+
+
 def test_a_decision_by_hand_returns_the_events_since_the_last_call() -> None:
     growth = Growth()
     assert types(growth.grower.apply(Germinate(*PLACE, "mlp"))) == ["seed_germinated", "seed_state_changed"]

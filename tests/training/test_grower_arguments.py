@@ -4,7 +4,17 @@ import pytest
 import torch
 from torch import nn
 
-from kaslite import BlendingConfig, Cull, Germinate, Grower, Plateau, SeededModel, SeedState, UsageError
+from kaslite import (
+    BlendingConfig,
+    Cull,
+    Germinate,
+    Grower,
+    Plateau,
+    SeededModel,
+    SeedState,
+    TwinTraining,
+    UsageError,
+)
 from kaslite.blueprints import Blueprint, FeatureKind, registry
 from tests.growing import Growth
 
@@ -47,10 +57,16 @@ def test_the_optimizer_of_another_model_is_refused():
         Grower(model(), torch.optim.SGD(host().parameters(), lr=0.1), controller=Plateau(), blueprints=["mlp"])
 
 
-@pytest.mark.parametrize("answer", [None, "germinate", [Cull("blocks.0", 0)]])
+@pytest.mark.parametrize("answer", [None, "germinate", [], [Cull("blocks.0", 0), "germinate"]])
 def test_a_controller_that_does_not_decide_is_refused(answer):
     with pytest.raises(UsageError, match="the controller answered"):
         Growth(decisions=(answer,)).epoch()
+
+
+def test_a_twin_that_would_weigh_nothing_is_refused():
+    twin = TwinTraining(train=lambda *_: None, evaluate=lambda _: torch.zeros(1))
+    with pytest.raises(UsageError, match="weigh=False that they are not weighed; leave one of the two out"):
+        Growth(twin=twin, weigh=False)
 
 
 def test_an_unknown_tick_is_refused():

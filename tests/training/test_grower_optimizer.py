@@ -83,6 +83,17 @@ def test_moments_of_the_others_survive_bit_for_bit(change: str, fused: bool) -> 
         assert all(torch.equal(growth.optimizer.state[parameter][key], value) for key, value in moments.items())
 
 
+@pytest.mark.parametrize("change", ["germinate", "blend"])
+def test_moments_are_forgotten_when_a_seed_joins_and_not_before_if_that_is_asked_for(change: str) -> None:
+    growth = Growth(reset_moments=True).reach({"germinate": SeedState.DORMANT, "blend": SeedState.TRAINING}[change])
+    growth.step()
+    assert len(growth.optimizer.state) == 8
+    growth.move_on()
+    assert len(growth.optimizer.state) == {"germinate": 8, "blend": 0}[change]
+    growth.step()
+    assert {int(moments["step"]) for moments in growth.optimizer.state.values()} == {"germinate": {2}, "blend": {1}}[change]
+
+
 @pytest.mark.parametrize("state", PATH)
 def test_nothing_of_a_culled_seed_is_left(state: SeedState) -> None:
     growth = Growth().reach(state)

@@ -31,11 +31,14 @@ class Run:
         phases: tuple[Phase, ...] = PHASES,
         drift_warn: float = 1.0,
         rows: int = 100,
+        freeze: bool = False,
         **growth,
     ) -> None:
         self.events: list[kaslite.Event] = []
         self.order: list[float] = []
         self.growth = Growth(host, decisions=decisions, emit=self.events.append, **growth)
+        if freeze:
+            self.growth.model.freeze_host()
         self.split = Split(*samples(rows))
         self.trainer = Trainer(
             self.growth.model,

@@ -86,6 +86,15 @@ def test_removal_cost_is_measured_only_where_the_seed_is_on_trial() -> None:
     assert observed(growth).seeds[0].removal_cost is not None
 
 
+def test_where_seeds_are_not_weighed_nothing_is_evaluated_for_their_sake() -> None:
+    growth = Growth(weigh=False).reach(SeedState.SHADOWING)
+    evaluate, calls = growth.evaluate, []
+    growth.grower._observer._evaluate = lambda: calls.append(None) or evaluate()
+    seed = observed(growth).seeds[0]
+    assert len(calls) == 1
+    assert seed.evidence is seed.removal_cost is None
+
+
 def test_held_epochs_start_anew_when_the_evidence_fails() -> None:
     growth = Growth().reach(SeedState.PROBATIONARY)
     growth.prepare()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from kaslite import SeedState, Wait
 from kaslite.training.durations import Durations
@@ -32,6 +33,18 @@ def test_expelling_a_seed_that_fades_removes_it_and_culls_it_no_second_time() ->
     events = growth.grower._transitions.expel(growth.seed, "it went bad")
     assert [event.type for event in events] == ["seed_state_changed"]
     assert growth.seed.state is SeedState.EMBARGOED
+
+
+def test_where_no_progress_is_asked_for_a_seed_joins_at_its_first_tick_and_never_trains_in_the_shadow() -> None:
+    growth = Growth(progress_thresh=0.0, fixed_steps=1).reach(SeedState.GERMINATED)
+    born = [parameter.clone() for parameter in growth.seed.parameters()]
+    growth.step()
+    assert (growth.seed.state, growth.seed.ramp) == (SeedState.BLENDING, 0.0)
+    assert all(map(torch.equal, growth.seed.parameters(), born))
+    assert {id(parameter) for parameter in growth.seed.parameters()} < held(growth)
+    growth.step()
+    assert (growth.seed.state, growth.seed.ramp) == (SeedState.SHADOWING, 1.0)
+    assert growth.grower._transitions.trainers == {}
 
 
 @pytest.mark.parametrize(("embargo", "reset"), [(0, 0), (1, 1), (3, 2)])

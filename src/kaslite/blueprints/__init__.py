@@ -8,6 +8,7 @@ from kaslite.blueprints import (  # noqa: F401  importing a recipe registers it
     conv_enhance,
     depthwise,
     gated,
+    lora,
     low_rank,
     mlp,
     mlp_gradmax,

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from kaslite.dashboard.runs import Progress
     from kaslite.telemetry import Sink
 
 
@@ -41,6 +44,22 @@ class Output:
         if console.is_terminal and not self.verbose:
             return [TerminalView(console)]
         return [PlainView(sys.stderr, every=1 if self.verbose else 10, waits=self.verbose)]
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """Yield how to say, of many runs, which is over and how long the rest will take."""
+        from rich.console import Console
+
+        from kaslite.dashboard.runs import RunsBar, print_run
+
+        console = Console(stderr=True)
+        if self.quiet:
+            yield lambda *_: None
+        elif console.is_terminal:
+            with RunsBar(console) as bar:
+                yield bar.tell
+        else:
+            yield partial(print_run, sys.stderr)
 
     def say(self, text: str, content: Mapping[str, Any]) -> None:
         """Print the result: as text, or its content as JSON."""

@@ -12,6 +12,7 @@ from kaslite.controllers.base import (
     Wait,
 )
 from kaslite.controllers.plateau import Plateau
+from kaslite.controllers.schedule import Planned, Schedule
 
 __all__ = [
     "Advance",
@@ -21,7 +22,9 @@ __all__ = [
     "Fossilize",
     "Germinate",
     "Observation",
+    "Planned",
     "Plateau",
+    "Schedule",
     "SeedObservation",
     "Wait",
 ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from kaslite.lifecycle import SeedState
     from kaslite.signals.evidence import Evidence
@@ -102,6 +102,6 @@ Decision = Wait | Germinate | Advance | Fossilize | Cull
 class Controller(Protocol):
     """Decides once an epoch."""
 
-    def decide(self, observation: Observation) -> Decision:
-        """Return what to do now."""
+    def decide(self, observation: Observation) -> Decision | Sequence[Decision]:
+        """Return what to do now; several things are done in their order."""
         ...

@@ -5,6 +5,7 @@ Not for: folders, logs and views; `kaslite.experiment.run` gives it those.
 
 from __future__ import annotations
 
+import math
 import platform
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,10 @@ import torch
 
 import kaslite
 from kaslite.blending import BlendingConfig
-from kaslite.controllers import Plateau
-from kaslite.errors import DataError
+from kaslite.errors import DataError, UsageError
 from kaslite.events import RunStarted, finite_or_none
+from kaslite.experiment.controllers import CONTROLLERS, check_places, plan_of
+from kaslite.experiment.trained_host import take_trained_host
 from kaslite.randomness import global_stream
 from kaslite.seeds import SeededModel
 from kaslite.tasks import HOSTS, PROBLEMS
@@ -23,6 +25,7 @@ from kaslite.telemetry import FanOut
 from kaslite.training.durations import Durations
 from kaslite.training.evaluation import cross_entropies, evaluate_now, evaluate_on, mean_cross_entropy
 from kaslite.training.grower import Grower
+from kaslite.training.learning_rate import factor, follow_factor
 from kaslite.training.loop import Phase, Trainer
 from kaslite.training.saving import capture, restore
 from kaslite.training.twin import TwinTraining
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from torch import nn
+    from torch.optim.lr_scheduler import LambdaLR
 
     from kaslite.events import Event
     from kaslite.experiment.config import RunConfig
@@ -40,14 +44,18 @@ if TYPE_CHECKING:
     from kaslite.training.evaluation import Evaluation
 
 
-def assemble(config: RunConfig) -> Experiment:
+def assemble(config: RunConfig, *, resumes: bool = False) -> Experiment:
     """Build an experiment.
+
+    Args:
+        config: its settings.
+        resumes: whether it will be given the state of an earlier one, host and all, so that ``host_from`` is not read.
 
     Raises:
         KasliteError: if the config or the data do not do, or if they do not fit into memory.
     """
     try:
-        return Experiment(config)
+        return Experiment(config, resumes=resumes)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
@@ -59,11 +67,16 @@ def assemble(config: RunConfig) -> Experiment:
 class Experiment:
     """The parts of a run."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, *, resumes: bool = False) -> None:
         self.config = config
         self.device = torch.device(config.device)
         self.task = PROBLEMS[config.problem_type].load(config, config.rng_seed)
         self.model = _build_model(config, self.task, self.device)
+        if config.host_from is not None and not resumes:
+            take_trained_host(self.model.host, config.host_from)
+        if config.freeze_host:
+            self.model.freeze_host()
+        self.epoch_steps = _epoch_steps(config, self.task)
         self.host_params = _count(self.model)
         self.counts: Counter[str] = Counter()  # of events, by type
         self.sink: Sink = FanOut([])  # until the run has a folder
@@ -94,9 +107,11 @@ class Experiment:
 
     def train(self, after_epoch: Callable[[], None]) -> None:
         """Train, or train on."""
-        config = self.config
+        config, plans = self.config, CONTROLLERS[self.config.controller].plans
+        if plans and not self.grower.epoch:
+            self.grower.begin()
         phases = (
-            Phase("phase_1", config.warm_up_epochs, grows=False),
+            Phase("phase_1", config.warm_up_epochs, grows=plans),
             Phase("phase_2", config.adaptation_epochs, grows=True),
         )
         self.trainer.fit(phases, after_epoch)
@@ -109,6 +124,7 @@ class Experiment:
             "val_accuracy": self.trainer.val_accuracy,
             "best_accuracy": self.trainer.best_accuracy,
             "val_loss": finite_or_none(self.trainer.val_loss),
+            "test_loss": finite_or_none(test.loss),
             "host_params": self.host_params,
             "final_params": _count(self.model),
             "germinated": self.counts["seed_germinated"],
@@ -136,7 +152,8 @@ class Experiment:
         self.counts = Counter(state["counts"])
 
     def _build_trainer(self) -> Trainer:
-        config, train = self.config, self.task.train.to(self.device)
+        config, train, plan = self.config, self.task.train.to(self.device), plan_of(self.config)
+        check_places(plan, self.model, config.shadow_objective)
         validation = self.task.validation.to(self.device)
         twin = TwinTraining(
             train=lambda model, optimizer: self.trainer.train_twin(model, optimizer),  # noqa: PLW0108  it is made below
@@ -145,21 +162,17 @@ class Experiment:
         grower = Grower(
             self.model,
             self.optimizer,
-            controller=Plateau(
-                config.patience,
-                config.delta,
-                config.acc_threshold,
-                shadow_epochs=config.shadow_epochs,
-                probation_epochs=config.probation_epochs,
-                trial_epochs=config.trial_epochs,
-            ),
-            blueprints=config.blueprints,
+            controller=CONTROLLERS[config.controller].build(config),
+            blueprints=tuple(dict.fromkeys((*config.blueprints, *(planned.blueprint for planned in plan)))),
+            schedulers=self._schedulers(),
             rng_seed=config.rng_seed,
             evaluate=lambda: self._validate(self.model, validation),
             twin=twin if config.evidence == "twin" else None,
+            weigh=config.evidence != "none",
             shadow_lr=config.shadow_lr,
             shadow_objective=config.shadow_objective,
             progress_thresh=config.progress_thresh,
+            reset_moments=config.reset_moments,
             blending=BlendingConfig(fixed_steps=config.blend_steps, tick="step"),
             durations=Durations(probation_epochs=config.probation_epochs, embargo_epochs=config.embargo_epochs),
             emit=self.emit,
@@ -168,7 +181,7 @@ class Experiment:
             self.model,
             self.optimizer,
             grower,
-            batches=lambda epoch: train.batches(config.batch_size, config.rng_seed, epoch),
+            batches=lambda epoch: train.batches(config.batch_size, config.rng_seed, epoch, self.epoch_steps),
             loss=mean_cross_entropy,
             drift_warn=config.drift_warn,
             emit=self.emit,
@@ -178,6 +191,19 @@ class Experiment:
         with self.trainer.eval_flops.spending(model, len(split)):
             return self._evaluate(model, split)
 
+    def _schedulers(self) -> list[LambdaLR]:
+        """Return the scheduler of the learning rate, if it changes at all."""
+        config, steps = self.config, self.epoch_steps
+        if not config.lr_warm_up and not config.lr_decay:
+            return []
+        total = steps * (config.warm_up_epochs + config.adaptation_epochs)
+        starts = tuple(epoch * steps for epoch in config.rewarm_epochs)
+
+        def factor_at(step: int) -> float:
+            return factor(step, total, warm_up=config.lr_warm_up, decay=config.lr_decay, rewarm_at=starts)
+
+        return [follow_factor(self.optimizer, factor_at)]
+
     def _evaluate(self, model: nn.Module, split: Split) -> Evaluation:
         return evaluate_on(model, split.inputs, split.targets, cross_entropies)
 
@@ -185,7 +211,8 @@ class Experiment:
 def _build_model(config: RunConfig, task: Task, device: torch.device) -> SeededModel:
     kind = HOSTS[config.host]
     with global_stream(torch.device("cpu"), config.rng_seed, "host"):
-        host = kind.build(task.input_dim, config.hidden_dim, config.num_layers, task.num_classes).to(device)
+        host = kind.build(task.input_dim, config.hidden_dim, config.num_layers, task.num_classes, config.spare_layers)
+        host = host.to(device)
     model = SeededModel(
         host,
         config.at,
@@ -195,6 +222,17 @@ def _build_model(config: RunConfig, task: Task, device: torch.device) -> SeededM
         example_input=task.train.inputs[:2].to(device),
     )
     return model.to(device)
+
+
+def _epoch_steps(config: RunConfig, task: Task) -> int:
+    """Return how many batches an epoch has."""
+    there = math.ceil(len(task.train) / config.batch_size)
+    if config.epoch_steps is not None and config.epoch_steps > there:
+        raise UsageError(
+            f"epoch_steps is {config.epoch_steps}, and {len(task.train)} training samples make {there} batches of "
+            f"{config.batch_size}; make it smaller, or leave it out to take all."
+        )
+    return config.epoch_steps or there
 
 
 def _count(model: nn.Module) -> int:

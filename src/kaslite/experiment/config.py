@@ -5,17 +5,18 @@ Precedence: flag > config file > what suits the host > what suits the problem > 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path  # noqa: TC003  pydantic reads it
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kaslite.errors import StorageError, UsageError, unknown_name
+from kaslite.experiment.controllers import CONTROLLERS, check_controller
 from kaslite.tasks import HOST_PATTERN, HOSTS, PROBLEMS, check_fit, fitting_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 _OF_PROBLEMS = {setting for problem in PROBLEMS.values() for setting in problem.reads}
 
@@ -31,15 +32,29 @@ class RunConfig(BaseModel):
     n_samples: int | None = Field(500, ge=1, description="Number of samples: points to generate, or windows of a text.")
     noise: float | None = Field(0.1, ge=0, description="Noise on the points of the spirals.")
     rotations: float | None = Field(4.0, gt=0, description="Turns of each arm of the spirals.")
+    classes: tuple[int, ...] | None = Field(
+        None, description="Which of the digits alone, numbered in this order; by default all: a flag for each."
+    )
     context: int | None = Field(64, ge=2, description="Characters in a window of a text.")
     train_frac: float = Field(0.7, gt=0, lt=1, description="Fraction that trains; the rest is halved into validation and test.")
     # The host and its training
     host: str = Field("mlp", description=f"What learns it: {', '.join(HOSTS)}; by default what suits the problem.")
     hidden_dim: int = Field(32, ge=1, description="Width of the host's hidden layers.")
     num_layers: int = Field(3, ge=1, description="Number of the host's hidden layers.")
+    spare_layers: int = Field(
+        0, ge=0, description="Empty layers after the hidden ones, where depth can grow: nothing but a place for seeds."
+    )
+    host_from: Path | None = Field(None, description="A run, by its folder, whose trained host this one starts with.")
+    freeze_host: bool = Field(False, description="Train the seeds only.")  # noqa: FBT003
     lr: float = Field(3e-3, gt=0, description="Learning rate (AdamW).")
+    lr_warm_up: int = Field(0, ge=0, description="Optimizer steps over which the learning rate rises from 0.")
+    lr_decay: float = Field(0.0, ge=0, le=1, description="Last part of the run over which it falls to 0, linearly.")
+    rewarm_epochs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (), description="Epochs after which it rises anew, for comparison with growth: a flag for each."
+    )
     weight_decay: float = Field(0.01, ge=0, description="Weight decay (AdamW).")
     batch_size: int = Field(32, ge=1, description="Samples in a training batch.")
+    epoch_steps: int | None = Field(None, ge=1, description="Training batches of an epoch; by default all.")
     warm_up_epochs: int = Field(20, ge=0, description="Epochs before growth is allowed (phase_1).")
     adaptation_epochs: int = Field(100, ge=1, description="Epochs in which the network may grow (phase_2).")
     device: Literal["cpu", "cuda"] = Field("cpu", description="Device for computation.")
@@ -57,15 +72,26 @@ class RunConfig(BaseModel):
     shadow_objective: Literal["task", "gradient", "reconstruct"] = Field(
         "task", description="What a seed learns in shadow training: reconstruct is the documented auto-encoder."
     )
-    progress_thresh: float = Field(0.6, ge=0, le=1, description="Training progress at which a seed starts to blend by itself.")
+    progress_thresh: float = Field(
+        0.6, ge=0, le=1, description="Training progress at which a seed starts to blend by itself; 0: at once, untrained."
+    )
     blend_steps: int = Field(100, ge=1, description="Optimizer steps of a blend.")
     drift_warn: float = Field(0.12, ge=0, description="Drift of a layer's feature, in direction or scale, that is warned of.")
-    evidence: Literal["removal", "twin"] = Field(
-        "removal", description="What proves a seed: its removal cost, or the gain against a twin trained on without it."
+    reset_moments: bool = Field(False, description="Forget the optimizer's moments when a seed joins it; for comparison.")  # noqa: FBT003
+    evidence: Literal["removal", "twin", "none"] = Field(
+        "removal",
+        description="What proves a seed: its removal cost, or the gain against a twin trained on without it; none: no seed is "
+        "weighed, and none fossilized.",
     )
     probation_epochs: int = Field(3, ge=1, description="Epochs in a row that the evidence has to hold.")
     embargo_epochs: int = Field(5, ge=0, description="Epochs that the place of a culled seed stays closed.")
     # The controller
+    controller: str = Field("plateau", description=f"What decides on growth: {', '.join(CONTROLLERS)}.")
+    schedule: tuple[str, ...] = Field(
+        (),
+        description="Germinations planned beforehand, for controller schedule: 'EPOCH LAYER:SEED BLUEPRINT', a flag for each; "
+        "at the end of that epoch, warm-up or not, and 0 is before the first.",
+    )
     patience: int = Field(15, ge=3, description="Epochs over which the loss has to stop falling before a seed germinates.")
     delta: float = Field(1e-4, ge=0, description="Fall of the loss an epoch that still counts as progress.")
     acc_threshold: float = Field(0.95, ge=0, le=1, description="From this validation accuracy on nothing grows.")
@@ -94,9 +120,11 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
     host, problem = HOSTS[chosen["host"]], PROBLEMS[chosen["problem_type"]]
     unread = _unread(given, chosen["problem_type"])
     config = _checked({**problem.defaults, **host.defaults, **given, **chosen, **unread})
+    _check_rewarming(config)
     inputs = problem.number_of_inputs(config)
     if "input_dim" in given and config.input_dim != inputs:
         raise UsageError(f"input_dim is {config.input_dim}, but {config.problem_type} has {inputs} inputs; leave it out.")
+    check_controller(config)
     return config.model_copy(update={"input_dim": inputs})
 
 
@@ -122,6 +150,18 @@ def _unread(given: Mapping[str, Any], name: str) -> dict[str, None]:
             accepted = ", ".join([*sorted(reads), "train_frac"])
             raise UsageError(f"{setting} is {given[setting]}, but {name} does not read it; leave it out. It reads {accepted}.")
     return dict.fromkeys(_OF_PROBLEMS - reads)
+
+
+def _check_rewarming(config: RunConfig) -> None:
+    """Refuse a second rise of the learning rate where there is no first one, or after the last epoch."""
+    epochs = config.warm_up_epochs + config.adaptation_epochs
+    if config.rewarm_epochs and not config.lr_warm_up:
+        raise UsageError(
+            "rewarm_epochs is given, and lr_warm_up is 0: the learning rate would not rise; say over how many steps it does."
+        )
+    for epoch in config.rewarm_epochs:
+        if epoch >= epochs:
+            raise UsageError(f"rewarm_epochs holds {epoch}, and the run ends after {epochs} epochs; give earlier ones.")
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -89,8 +89,8 @@ def resume(directory: RunDirectory, views: Sequence[Sink] = ()) -> RunResult:
                 view.close()
             return RunResult(dict(history[-1].metrics), directory.path)
         with _determined(config):
-            experiment = assemble(config)
             found = Checkpoints(directory.checkpoints).latest()
+            experiment = assemble(config, resumes=found is not None)
             last, earlier_s = min(1, len(history)), 0.0  # without a checkpoint only the fact that it started stays
             if found is not None:
                 path, state = found
@@ -101,6 +101,22 @@ def resume(directory: RunDirectory, views: Sequence[Sink] = ()) -> RunResult:
             return course.finish(earlier_s)
     finally:
         log.close()
+
+
+def reopen(directory: RunDirectory) -> Experiment:
+    """Return the experiment of a run that is over, as its last checkpoint holds it.
+
+    Raises:
+        StorageError: if there is none, or if it cannot be read.
+    """
+    config = _with_present_device(directory.read_config())
+    with _determined(config):
+        experiment = assemble(config)
+        found = Checkpoints(directory.checkpoints).latest()
+        if found is None:
+            raise StorageError(f"the run {directory.path} has no checkpoint.")
+        _take_over(experiment, *found)
+    return experiment
 
 
 class _Course:

@@ -18,7 +18,7 @@ from kaslite.lifecycle import ISOLATED, SeedState
 from kaslite.seeds.compiled import topology_changed
 from kaslite.seeds.feature import feature_of
 from kaslite.seeds.layer import SeedLayer
-from kaslite.seeds.modes import looking_at
+from kaslite.seeds.modes import PartlyAsleep, looking_at
 from kaslite.seeds.span import Span, find_spans, submodules
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class ForwardWatch:
         self.open = False
 
 
-class SeededModel(nn.Module):
+class SeededModel(PartlyAsleep):
     """A host in which modules can grow.
 
     Args:
@@ -105,6 +105,7 @@ class SeededModel(nn.Module):
             raise UsageError(f"seeds_per_layer is {seeds_per_layer}; a layer has at least 1 seed.")
         spans = find_spans(host, at)
         self.host = host
+        self.host_is_frozen = False
         self.layers = SeedLayers([SeedLayer(span, seeds_per_layer, causal=causal, chunked=chunked) for span in spans])
         # All of them, in the order of the layers. Gathered once: they are walked at every training step.
         self.seeds: tuple[Seed, ...] = tuple(seed for layer in self.layers.values() for seed in layer.seeds)
@@ -130,6 +131,20 @@ class SeededModel(nn.Module):
         finally:
             for layer in self._reading:
                 layer.forget_read()
+
+    def freeze_host(self) -> None:
+        """Train the seeds only: the host's parameters take no gradient, and the host stays in eval mode.
+
+        So its parameters and its statistics (BatchNorm's) stay what they are, bit for bit: with its seeds switched off the
+        model goes on computing what it computes now. While no seed learns from the loss, there is nothing to go back through: in a
+        loop of your own, call ``loss.backward()`` only if ``loss.requires_grad``.
+        """
+        self.host_is_frozen = True
+        self.host.requires_grad_(requires_grad=False).eval()
+
+    def sleeping_parts(self) -> tuple[nn.Module, ...]:
+        """Return the host, if it is frozen."""
+        return (self.host,) if self.host_is_frozen else ()
 
     def seed_at(self, layer: str, index: int) -> Seed:
         """Return one seed; an unknown place is a `UsageError`."""

@@ -50,6 +50,11 @@ def add_parameters(optimizer: Optimizer, newborns: Iterable[tuple[str, nn.Parame
             group["param_names"].append(name)
 
 
+def forget_moments(optimizer: Optimizer) -> None:
+    """Forget what the optimizer remembers of every parameter, as if it were new; its options and groups stay."""
+    optimizer.state.clear()
+
+
 def remove_parameters(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> None:
     """Take parameters and their moments out of the optimizer; what it never held is passed over."""
     gone = {id(parameter): parameter for parameter in parameters}

@@ -64,9 +64,20 @@ class Host:
     causal: bool = False  # whether a token must not learn of later ones
     defaults: Mapping[str, Any] = field(default_factory=dict)  # settings that suit it; they win over the problem's
 
-    def build(self, input_dim: int, hidden_dim: int, num_layers: int, outputs: int) -> nn.Module:
-        """Build the network; it draws from torch's global generator."""
-        network: nn.Module = pkgutil.resolve_name(self.source)(input_dim, hidden_dim, num_layers, outputs)
+    def build(self, input_dim: int, hidden_dim: int, num_layers: int, outputs: int, spare_layers: int = 0) -> nn.Module:
+        """Build the network; it draws from torch's global generator.
+
+        Args:
+            input_dim: number of inputs.
+            hidden_dim: width of its hidden layers, which it calls ``blocks``.
+            num_layers: how many there are.
+            outputs: number of logits.
+            spare_layers: how many empty ones follow them, which compute nothing and hold nothing but a place for seeds.
+        """
+        from torch.nn import Identity
+
+        network: Any = pkgutil.resolve_name(self.source)(input_dim, hidden_dim, num_layers, outputs)
+        network.blocks.extend(Identity() for _ in range(spare_layers))
         return network
 
 
@@ -81,6 +92,7 @@ PROBLEMS: dict[str, Problem] = {
         "kaslite.tasks.digits",
         "1,797 real handwritten digits of 8 x 8 pixels, from scikit-learn",
         inputs=frozenset({"vector", "image"}),
+        reads=frozenset({"classes"}),
         # Enough decay that the host does not memorise 1,257 images before anything has grown.
         defaults={"hidden_dim": 24, "lr": 1e-3, "weight_decay": 0.5, "acc_threshold": 0.99},
         input_dim=64,

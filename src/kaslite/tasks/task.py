@@ -38,10 +38,17 @@ class Split:
         """Return the split on a device."""
         return Split(self.inputs.to(device), self.targets.to(device))
 
-    def batches(self, size: int, rng_seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the samples in batches, in an order that depends on ``rng_seed`` and ``epoch`` alone."""
+    def batches(self, size: int, rng_seed: int, epoch: int, steps: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the samples in batches, in an order that depends on ``rng_seed`` and ``epoch`` alone.
+
+        Args:
+            size: samples in a batch; the last one may have fewer.
+            rng_seed: of the run.
+            epoch: each has an order of its own.
+            steps: how many batches to yield, the first ones of that order; ``None``: all.
+        """
         order = torch.randperm(len(self), generator=generator(rng_seed, "order", epoch))
-        for rows in order.to(self.targets.device).split(size):
+        for rows in order[: None if steps is None else steps * size].to(self.targets.device).split(size):
             yield self.inputs[rows], self.targets[rows]
 
 

@@ -7,11 +7,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kaslite.errors import RefusedError
+from kaslite import blueprints as catalogue
+from kaslite.errors import RefusedError, UsageError
 from kaslite.lifecycle import SeedState
+from kaslite.seeds.objectives import check_can_learn
 
 if TYPE_CHECKING:
+    from kaslite.blueprints import Blueprint, SeedShape
     from kaslite.seeds import Seed
+
+
+def check_can_grow_into(seed: Seed, name: str, objective: str) -> tuple[Blueprint, SeedShape]:
+    """Return a blueprint and the shape that a seed would grow it for.
+
+    Args:
+        seed: the seed, in any state.
+        name: of the blueprint.
+        objective: by which it would learn in the shadow.
+
+    Raises:
+        UsageError: if there is no such blueprint, or if it does not grow there or cannot learn by the objective.
+    """
+    blueprint, shape = catalogue.get(name), seed.shape
+    if shape is None:
+        raise UsageError(
+            "the shapes of the host's features are unknown: run one eager forward pass first, or give SeededModel "
+            "example_input=."
+        )
+    refusal = blueprint.refusal(shape)
+    if refusal is not None:
+        raise UsageError(
+            f"blueprint {blueprint.name!r} does not grow on the {shape.kind} feature of {seed.layer_name!r}: {refusal}; "
+            f"these do: {', '.join(catalogue.fitting(shape)) or 'none'}."
+        )
+    check_can_learn(blueprint, shape, objective)
+    return blueprint, shape
 
 
 def check_may_advance(seed: Seed) -> None:
@@ -47,7 +77,7 @@ def _check_proven(seed: Seed) -> None:
     if evidence is None:
         raise RefusedError(
             "its worth is unmeasured: it is measured at the end of an epoch, if the Grower has evaluate=, which returns "
-            "per-sample losses."
+            "per-sample losses, and not weigh=False (a run: evidence 'none')."
         )
     if not evidence.proves:
         raise RefusedError(f"it is not surely missed: {evidence}.")

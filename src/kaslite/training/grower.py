@@ -72,9 +72,11 @@ class Grower:
         evaluate: called with nothing, returns the validation losses of the model as it now is, (samples,), or an `Evaluation`;
             without it evidence is unmeasured, and nothing is fossilized.
         twin: how to train a seedless twin; with it the gain against the twin is the evidence, and not the removal cost.
+        weigh: whether seeds are weighed at all: without, no ablation is run, evidence is unmeasured, and nothing is fossilized.
         shadow_lr: learning rate of seeds in shadow training.
         shadow_objective: what a seed learns there: ``task``, ``gradient`` or ``reconstruct``.
-        progress_thresh: training progress, in [0, 1], at which a seed starts to blend by itself.
+        progress_thresh: training progress, in [0, 1], at which a seed starts to blend by itself; 0: at once, untrained.
+        reset_moments: whether the optimizer forgets all its moments when a seed joins it: worse, and there for comparison.
         blending: how seeds blend.
         durations: how long they stay in the states that they leave by time.
         governor: when to go back to the last healthy state, of which a copy is kept in main memory; ``None``: never.
@@ -95,9 +97,11 @@ class Grower:
         rng_seed: int = 0,
         evaluate: Evaluate | None = None,
         twin: TwinTraining | None = None,
+        weigh: bool = True,
         shadow_lr: float = 1e-3,
         shadow_objective: str = "task",
         progress_thresh: float = 0.6,
+        reset_moments: bool = False,
         blending: BlendingConfig | None = None,
         durations: Durations | None = None,
         governor: GovernorConfig | None = GovernorConfig(),  # noqa: B008  frozen
@@ -114,8 +118,12 @@ class Grower:
         self._events: list[Event] = []
         if evaluate is None and twin is not None:
             evaluate = lambda: twin.evaluate(model)  # noqa: E731
+        if twin is not None and not weigh:
+            raise UsageError(
+                "twin= says how to weigh seeds, and weigh=False that they are not weighed; leave one of the two out."
+            )
         self._twins = None if twin is None else Twins(model, optimizer, twin)
-        self._observer = Observer(model, evaluate, self._twins)
+        self._observer = Observer(model, evaluate, self._twins, weigh=weigh)
         self._transitions = Transitions(
             model,
             optimizer,
@@ -124,6 +132,7 @@ class Grower:
             shadow_lr=shadow_lr,
             shadow_objective=shadow_objective,
             progress_thresh=progress_thresh,
+            reset_moments=reset_moments,
             blending=blending or BlendingConfig(),
             durations=durations or Durations(),
         )
@@ -198,18 +207,20 @@ class Grower:
             self._recovery.raise_if_hopeless()
         return self._observer.observation(self.epoch, self.blueprints)
 
+    def begin(self) -> list[Event]:
+        """Ask the controller before the first epoch, when nothing is measured yet: for one that has its plan already."""
+        return self.decide(self._observer.observation(self.epoch, self.blueprints))
+
     def decide(self, observation: Observation) -> list[Event]:
-        """Ask the controller, carry its decision out, and return the events since the last call."""
-        decision = self.controller.decide(observation)
-        if type(decision) not in _NAMES:
-            raise UsageError(f"the controller answered {decision!r}; it has to answer with a Decision, such as kaslite.Wait().")
-        refusal = None
-        try:
-            consequences = self._transitions.carry_out(decision)
-        except RefusedError as error:
-            consequences, refusal = [], str(error)
-        self._settle(consequences)
-        self._record(_decision_made(decision, observation.epoch, refusal), *consequences)
+        """Ask the controller, carry out what it decides, and return the events since the last call."""
+        for decision in _decisions(self.controller.decide(observation)):
+            refusal = None
+            try:
+                consequences = self._transitions.carry_out(decision)
+            except RefusedError as error:
+                consequences, refusal = [], str(error)
+            self._settle(consequences)
+            self._record(_decision_made(decision, observation.epoch, refusal), *consequences)
         return self._take_events()
 
     def apply(self, decision: Decision) -> list[Event]:
@@ -365,6 +376,14 @@ def _check_arguments(model: SeededModel, optimizer: Optimizer, shadow_lr: float,
         raise UsageError(f"shadow_lr is {shadow_lr}; a learning rate is positive.")
     if not 0 <= progress_thresh <= 1:
         raise UsageError(f"progress_thresh is {progress_thresh}; training progress lies in [0, 1].")
+
+
+def _decisions(answer: Decision | Sequence[Decision]) -> list[Decision]:
+    """Return what a controller answered as a list; nothing of it is carried out if one of them is no decision."""
+    decisions: list[Any] = list(answer) if isinstance(answer, list | tuple) and answer else [answer]
+    if any(type(decision) not in _NAMES for decision in decisions):
+        raise UsageError(f"the controller answered {answer!r}; it has to answer with a Decision, such as kaslite.Wait().")
+    return decisions
 
 
 def _decision_made(decision: Decision, epoch: int, refusal: str | None) -> DecisionMade:

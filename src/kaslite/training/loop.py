@@ -188,7 +188,8 @@ class Trainer:
         with self.train_flops.spending(model, len(targets)):
             optimizer.zero_grad()
             loss = self.loss(model(inputs), targets)
-            loss.backward()
+            if loss.requires_grad:  # not while the host is frozen, and no seed learns from the loss
+                loss.backward()
         return loss
 
 

@@ -32,10 +32,11 @@ _METRICS = {"train_loss", "val_loss", "val_accuracy"}
 class Observer:
     """Measures a seeded model once an epoch, and remembers the last measurement."""
 
-    def __init__(self, model: SeededModel, evaluate: Evaluate | None, twins: Twins | None) -> None:
+    def __init__(self, model: SeededModel, evaluate: Evaluate | None, twins: Twins | None, *, weigh: bool = True) -> None:
         self._model = model
         self._evaluate = None if evaluate is None else partial(evaluate_now, model, evaluate)
         self._twins = twins  # None: the evidence is the removal cost
+        self._weighs = weigh  # False: there is no evidence
         self._readings: dict[str, FeatureReading] = {}  # by layer
         self._offered: dict[str, tuple[str, ...]] | None = None
         self.train_loss: float | None = None
@@ -114,7 +115,7 @@ class Observer:
         # All of it eagerly: a compiled pass differs from an eager one by rounding, and that is no evidence.
         with self._model.probing() as self._readings:
             evaluation = evaluate()
-        for seed in self._model.live:
+        for seed in self._model.live if self._weighs else ():
             if seed.state in (SeedState.SHADOWING, SeedState.PROBATIONARY):
                 # What is measured for a seed's sake shifts nobody's draws.
                 with torch.compiler.set_stance("force_eager"), global_streams_kept():

@@ -18,8 +18,8 @@ from kaslite.events import Event, SeedCulled, SeedFossilized, SeedGerminated
 from kaslite.lifecycle import ISOLATED, LIVE, SeedState
 from kaslite.seeds.reconstruction import unmetered
 from kaslite.seeds.shadow import ShadowTrainer
-from kaslite.seeds.surgery import add_parameters, remove_parameters
-from kaslite.training.gates import check_may_advance, check_may_fossilize
+from kaslite.seeds.surgery import add_parameters, forget_moments, remove_parameters
+from kaslite.training.gates import check_can_grow_into, check_may_advance, check_may_fossilize
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -44,7 +44,8 @@ class Transitions:
         rng_seed: newborn modules draw from streams derived from it.
         shadow_lr: learning rate of seeds in shadow training.
         shadow_objective: what they learn there.
-        progress_thresh: training progress, in [0, 1], at which a seed starts to blend by itself.
+        progress_thresh: training progress, in [0, 1], at which a seed starts to blend by itself; 0: without any training.
+        reset_moments: whether the optimizer forgets its moments when a seed joins it.
         blending: how they blend.
         durations: how long they stay in the states that they leave by time.
     """
@@ -59,6 +60,7 @@ class Transitions:
         shadow_lr: float,
         shadow_objective: str,
         progress_thresh: float,
+        reset_moments: bool,
         blending: BlendingConfig,
         durations: Durations,
     ) -> None:
@@ -72,6 +74,7 @@ class Transitions:
         self._shadow_lr = shadow_lr
         self._shadow_objective = shadow_objective
         self._progress_thresh = progress_thresh
+        self._reset_moments = reset_moments
         self._durations = durations
         self._strategy = FixedRampBlending(blending)
         # Not empty if the model is a copy, or was pickled, with seeds in training.
@@ -143,21 +146,10 @@ class Transitions:
         return ShadowTrainer(seed, self._shadow_lr, objective=self._shadow_objective, rng_seed=self._rng_seed)
 
     def _germinate(self, seed: Seed, decision: Germinate) -> list[Event]:
-        blueprint = catalogue.get(decision.blueprint)
-        shape = seed.shape
+        catalogue.get(decision.blueprint)  # an unknown name is a mistake in any state
         if seed.state is not SeedState.DORMANT:
             raise RefusedError(f"{decision.layer}:{decision.seed} is {seed.state}; only a dormant seed germinates.")
-        if shape is None:
-            raise UsageError(
-                "the shapes of the host's features are unknown: run one eager forward pass first, or give SeededModel "
-                "example_input=."
-            )
-        refusal = blueprint.refusal(shape)
-        if refusal is not None:
-            raise UsageError(
-                f"blueprint {blueprint.name!r} does not grow on the {shape.kind} feature of {decision.layer!r}: {refusal}; "
-                f"these do: {', '.join(catalogue.fitting(shape)) or 'none'}."
-            )
+        blueprint, shape = check_can_grow_into(seed, decision.blueprint, self._shadow_objective)
         beside = next(self._model.parameters_near(seed.layer_name), None)
         if beside is None:
             raise UsageError("the host has no parameters, so a newborn cannot tell which device and dtype to take.")
@@ -171,6 +163,8 @@ class Transitions:
     def _start_training(self, seed: Seed) -> list[Event]:
         self.trainers[seed.place] = self.trainer_of(seed)
         event = seed.move(SeedState.TRAINING, epoch=self.epoch, reason="first tick")
+        if self._progress_thresh == 0:  # no progress is asked for, so none is waited for
+            return [event, *self._start_blending(seed, "progress_thresh is 0")]
         self._model.update_topology()
         return [event]
 
@@ -199,6 +193,8 @@ class Transitions:
         own = {id(parameter) for parameter in seed.parameters() if parameter.requires_grad}
         newborns = [(name, parameter) for name, parameter in self._model.named_parameters() if id(parameter) in own]
         add_parameters(self._optimizer, newborns, self._model.parameters_near(seed.layer_name))
+        if self._reset_moments:
+            forget_moments(self._optimizer)
         return [event]
 
     def _tick_ramp(self, seed: Seed) -> list[Event]:

@@ -1,0 +1,147 @@
+"""The results page: what was claimed, what was found, and what every arm did and cost; losses included.
+
+A pure function of claims and rows, so the page can be made again from the rows alone. Not for: judging.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from kaslite.proof.finding import Verdict, overall
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kaslite.proof.arm import Claim, Row, Scale, Table, Trial
+    from kaslite.proof.finding import Finding
+    from kaslite.signals.interval import Interval
+
+_COLUMNS = {
+    "test_accuracy": ("test accuracy, %", 100.0, 2),
+    "test_loss": ("test loss, nats", 1.0, 4),
+    "final_params": ("parameters", 1.0, 0),
+    "train_flops": ("training GFLOP", 1e-9, 2),
+    "eval_flops": ("evaluating GFLOP", 1e-9, 2),
+    "wall_s": ("seconds", 1.0, 1),
+    "peak_mib": ("peak MiB", 1.0, 0),
+}
+"""Of each arm: title, factor, decimals."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A claim, its rows and what was found in them; ``None`` and nothing if it was not run."""
+
+    claim: Claim
+    table: Table | None
+    findings: Sequence[Finding]
+    scale: Scale
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the claim."""
+        return overall(self.findings)
+
+    @property
+    def command(self) -> str:
+        """What repeats it."""
+        return f"kaslite prove {self.claim.name} --{self.scale.name}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain data; value and interval are those of the first finding."""
+        first = self.findings[0].as_json() if self.findings else {"value": None, "interval": None}
+        return {
+            "claim": self.claim.name,
+            "verdict": self.verdict,
+            "value": first["value"],
+            "interval": first["interval"],
+            "bar": self.claim.bar,
+            "command": self.command,
+            "findings": [finding.as_json() for finding in self.findings],
+        }
+
+
+def judged(claim: Claim, table: Table | None, scale: Scale) -> Result:
+    """Judge the rows of a claim."""
+    findings = [] if table is None or claim.judge is None else claim.judge(table)
+    return Result(claim, table, findings, scale)
+
+
+def summary(results: Sequence[Result]) -> str:
+    """Return a line for each claim, and one for each finding."""
+    lines = []
+    for result in results:
+        lines.append(f"{result.claim.name:5} {result.verdict:14} {result.claim.says}")
+        lines += [f"      {finding.verdict:14} {finding.says}: {_number(finding)}" for finding in result.findings]
+    return "\n".join(lines)
+
+
+def page(results: Sequence[Result]) -> str:
+    """Return the results as Markdown."""
+    head = "| Claim | | Bar | Verdict |\n|---|---|---|---|\n"
+    rows = (f"| {r.claim.name} | {r.claim.says} | {r.claim.bar} | **{r.verdict}** |\n" for r in results)
+    return head + "".join(rows) + "".join(_section(result) for result in results if result.table is not None)
+
+
+def _section(result: Result) -> str:
+    assert result.table is not None, "the caller looks"
+    assert result.claim.trials is not None, "it was run"
+    rows = result.table.rows
+    codes = ", ".join(sorted({f"`{row['code']}`" for row in rows}))
+    spent = f"`{result.command}`, {len({row['rng_seed'] for row in rows})} rng seeds, {len(rows)} runs, code {codes}"
+    lines = [
+        f"\n## {result.claim.name}: {result.claim.says}\n",
+        f"Bar: {result.claim.bar}. **{result.verdict.capitalize()}**: {spent}.\n",
+        "| Found (mean, 95 % interval) | Value | Bar | Verdict |",
+        "|---|---|---|---|",
+        *(_finding_row(finding) for finding in result.findings),
+    ]
+    for trial in result.claim.trials(result.scale):
+        lines += ["", *_arms(trial, rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _finding_row(finding: Finding) -> str:
+    says = finding.says if finding.decides else f"{finding.says} (beside the claim)"
+    return f"| {says} | {_number(finding)} | > {finding.bar:g} | {finding.verdict} |"
+
+
+def _number(finding: Finding) -> str:
+    return format_interval(finding.interval)
+
+
+def format_interval(interval: Interval) -> str:
+    """Return a mean and its bounds with as many decimals as their distance deserves.
+
+    >>> from kaslite.signals.interval import Interval
+    >>> format_interval(Interval(0.0312, 0.0251, 0.0401)), format_interval(Interval(1.5, -0.5, 3.5))
+    ('+0.0312 (+0.0251 to +0.0401)', '+1.50 (-0.50 to +3.50)')
+    """
+    width = interval.upper - interval.lower
+    decimals = 2 if not math.isfinite(width) or width <= 0 else min(6, max(2, 1 - math.floor(math.log10(width / 2))))
+    return f"{interval.mean:+.{decimals}f} ({interval.lower:+.{decimals}f} to {interval.upper:+.{decimals}f})"
+
+
+def _arms(trial: Trial, rows: Sequence[Row]) -> list[str]:
+    ours = [row for row in rows if row["trial"] == trial.name]
+    measured = [name for name in _COLUMNS if any(row.get(name) is not None for row in ours)]
+    extra = list(dict.fromkeys(name for row in ours for name in row if name.startswith("measured_")))
+    titles = [_COLUMNS[name][0] for name in measured] + [name.removeprefix("measured_").replace("_", " ") for name in extra]
+    lines = [
+        f"`{trial.name}`, mean of each arm:\n",
+        f"| Arm | | {' | '.join(titles)} |",
+        "|---|---|" + "---|" * len(titles),
+    ]
+    for arm in trial.arms:
+        of_arm = [row for row in ours if row["arm"] == arm.name]
+        cells = [_mean(of_arm, name, *_COLUMNS[name][1:]) for name in measured] + [_mean(of_arm, name, 1, 4) for name in extra]
+        lines.append(f"| {arm.name} | {arm.says} | {' | '.join(cells)} |")
+    return lines
+
+
+def _mean(rows: Sequence[Row], name: str, factor: float, decimals: int) -> str:
+    values = [row[name] for row in rows if row.get(name) is not None]
+    return f"{factor * fmean(values):,.{decimals}f}" if values else "-"
