@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from kaslite.experiment.config import resolve
-from kaslite.experiment.run import Metrics, run
+from kaslite.experiment.run import run
 from kaslite.signals.interval import mean_interval
+
+if TYPE_CHECKING:
+    from kaslite.experiment.run_directory import Metrics
 
 ROWS = {
     "test accuracy, %": ("test_accuracy", 100.0),
