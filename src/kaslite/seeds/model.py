@@ -136,8 +136,8 @@ class SeededModel(PartlyAsleep):
         """Train the seeds only: the host's parameters take no gradient, and the host stays in eval mode.
 
         So its parameters and its statistics (BatchNorm's) stay what they are, bit for bit: with its seeds switched off the
-        model goes on computing what it computes now. While no seed learns from the loss, there is nothing to go back through: in a
-        loop of your own, call ``loss.backward()`` only if ``loss.requires_grad``.
+        model goes on computing what it computes now. While no seed learns from the loss, there is nothing to go back
+        through: in a loop of your own, call ``loss.backward()`` only if ``loss.requires_grad``.
         """
         self.host_is_frozen = True
         self.host.requires_grad_(requires_grad=False).eval()
