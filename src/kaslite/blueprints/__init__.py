@@ -18,4 +18,15 @@ from kaslite.blueprints.cost import Cost
 from kaslite.blueprints.registry import Blueprint, blueprint, fitting, get, names, registered
 from kaslite.blueprints.shape import FeatureKind, FeatureShape, SeedShape
 
-__all__ = ["Blueprint", "Cost", "FeatureKind", "FeatureShape", "SeedShape", "blueprint", "fitting", "get", "names", "registered"]
+__all__ = [
+    "Blueprint",
+    "Cost",
+    "FeatureKind",
+    "FeatureShape",
+    "SeedShape",
+    "blueprint",
+    "fitting",
+    "get",
+    "names",
+    "registered",
+]

@@ -79,7 +79,7 @@ def trials(
 
 
 def config_of(trial: Trial) -> RunConfig:
-    """Return the settings of the run that is the trial; call it where the planted blueprints are registered."""
+    """Return the settings of the run that is the trial."""
     flags = {
         "at": "blocks.1",
         "blueprints": (trial.kind,),
@@ -106,12 +106,11 @@ def run_trial(trial: Trial) -> Row:
         torch.set_num_threads(1)
         experiment = assemble(config_of(trial))
         evidence = _run_until_settled(experiment)
-    interval = Interval(*[None] * 3) if evidence is None else evidence.interval  # type: ignore[arg-type]
     return {
         **asdict(trial),
         "verdict": verdict_of(experiment.counts),
         "epochs": experiment.grower.epoch - experiment.config.warm_up_epochs - WAIT_EPOCHS,
-        **asdict(interval),
+        **(dict.fromkeys(("mean", "lower", "upper")) if evidence is None else asdict(evidence.interval)),
         "margin": None if evidence is None else evidence.margin,
         "val_loss": experiment.trainer.val_loss,
     }
@@ -127,17 +126,16 @@ def verdict_of(counts: Mapping[str, int]) -> Verdict:
 def _run_until_settled(experiment: Experiment) -> Evidence | None:
     evidence, (seed,) = None, experiment.model.seeds
     for epochs in range(LIMIT_EPOCHS + 1):
-        _train(experiment, epochs)
+        _train(experiment, Phase("phase_2", epochs, grows=True))
         evidence = seed.record.evidence or evidence
         if verdict_of(experiment.counts) != "undecided":
             break
     return evidence
 
 
-def _train(experiment: Experiment, epochs: int) -> None:
-    """Train on, to the end of so many epochs after the warm-up."""
-    warm_up = Phase("phase_1", experiment.config.warm_up_epochs, grows=False)
-    experiment.trainer.fit((warm_up, Phase("phase_2", epochs, grows=True)))
+def _train(experiment: Experiment, *phases: Phase) -> None:
+    """Train on, to the end of the phases after the warm-up."""
+    experiment.trainer.fit((Phase("phase_1", experiment.config.warm_up_epochs, grows=False), *phases))
 
 
 def worth(host: str, kind: str, rng_seed: int, epochs: int = 40) -> Row:
@@ -153,26 +151,26 @@ def worth(host: str, kind: str, rng_seed: int, epochs: int = 40) -> Row:
         ``host``, ``kind``, ``rng_seed``; the gain in test loss as ``mean``, ``lower``, ``upper``; and ``share``, the mean gain as a share
         of the loss without the seed.
     """
-    trial = Trial(host, kind, "removal", rng_seed)
-    with registered(*PLANTED), own_global_streams(rng_seed, "trial"):
-        torch.set_num_threads(1)
-        config = config_of(trial)
-        # Unjudged: the trial cannot end before the run does. Removal costs are measured, and nobody asks for them.
-        grown = _tested(config.model_copy(update={"trial_epochs": 10 * epochs, "probation_epochs": 10 * epochs}), epochs)
-        alone = _tested(config.model_copy(update={"acc_threshold": 0.0}), epochs)
+    config = config_of(Trial(host, kind, "removal", rng_seed))
+    with registered(*PLANTED):
+        grown, alone = (_tested(config, epochs, grows=grows) for grows in (True, False))
     gain = paired_difference(alone, grown)
     return {"host": host, "kind": kind, "rng_seed": rng_seed, **asdict(gain), "share": gain.mean / alone.loss}
 
 
-def _tested(config: RunConfig, epochs: int) -> Evaluation:
-    experiment = assemble(config)
-    _train(experiment, epochs)
+def _tested(config: RunConfig, epochs: int, *, grows: bool) -> Evaluation:
+    """Train with a seed that nobody judges, or without; return the evaluation on the test split."""
+    torch.set_num_threads(1)
+    with own_global_streams(config.rng_seed, "trial"):
+        experiment = assemble(config)
+        # It germinates at the end of the first of the two phases, and blends by itself.
+        _train(experiment, Phase("phase_2", WAIT_EPOCHS, grows=grows), Phase("unjudged", epochs - WAIT_EPOCHS, grows=False))
     test = experiment.task.test
     return evaluate_now(experiment.model, lambda: evaluate_on(experiment.model, test.inputs, test.targets, cross_entropies))
 
 
 def rate(count: int, trials: int, confidence: float = 0.95) -> Interval:
-    """Return a share of trials with its interval (Clopper and Pearson: it covers at least ``confidence``, however few they are).
+    """Return a share of trials with its interval (Clopper and Pearson: it covers ``confidence`` or more, however few they are).
 
     >>> rate(0, 100)
     Interval(mean=0.0, lower=0.0, upper=0.0362...)
