@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import pickle
 
 import pytest
@@ -32,7 +33,7 @@ def quick(monkeypatch) -> str:
 
 
 def row(kind: str, verdict: str, evidence: str = "twin", rng_seed: int = 0) -> dict:
-    return {"host": "digits_16", "kind": kind, "evidence": evidence, "rng_seed": rng_seed, "verdict": verdict}
+    return {"host": "digits_16", "kind": kind, "evidence": evidence, "rng_seed": rng_seed, "verdict": verdict, "lower": 0.1}
 
 
 def worth_of(rng_seed: int, lower: float, share: float) -> dict:
@@ -120,6 +121,14 @@ def test_useless_seeds_that_were_kept_are_counted_whatever_their_kind() -> None:
     ]
     assert false_fossilizations(rows, "twin") == rate(3, 10)
     assert false_fossilizations(rows, "removal") == rate(1, 1)
+
+
+def test_a_seed_that_was_never_judged_counts_for_nothing() -> None:
+    unjudged = {**row("planted_random", "undecided"), "lower": None}
+    assert false_fossilizations([unjudged, row("planted_random", "culled")], "twin") == rate(0, 1)
+    nothing = false_fossilizations([unjudged], "twin")
+    assert math.isnan(nothing.mean)
+    assert (nothing.lower, nothing.upper) == (0.0, 1.0)
 
 
 def test_only_seeds_that_are_surely_useful_can_be_lost() -> None:
