@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from kaslite.signals.evidence import Evidence
+from kaslite.signals.evidence import TWIN_MARGIN, Evidence
 from kaslite.signals.interval import Interval
 
 
@@ -36,10 +36,10 @@ def test_what_is_not_surely_more_than_the_margin_counts_as_nothing(lower, upper,
 
 
 @pytest.mark.parametrize(("loss", "gain"), [(0.8, 0.2), (1.5, -0.5), (-1.2, 0.2)])
-def test_a_gain_has_to_be_a_twentieth_of_the_loss_of_the_twin(loss, gain) -> None:
+def test_a_gain_is_measured_by_the_loss_of_the_twin(loss, gain) -> None:
     evidence = Evidence.of_twin(Interval(mean=gain, lower=gain, upper=gain), loss)
     assert evidence.measure == "twin"
-    assert evidence.margin == pytest.approx(0.05)
+    assert evidence.margin == pytest.approx(TWIN_MARGIN)
 
 
 def test_of_a_loss_that_is_not_a_number_nothing_is_known() -> None:

@@ -14,7 +14,7 @@ from kaslite.signals.interval import Interval
 
 Measure = Literal["removal", "twin"]
 
-TWIN_MARGIN = 0.05
+TWIN_MARGIN = 0.075
 """What a gain has to exceed to be worth a seed, as a share of the twin's loss: what it has to be, docs/log.md tells."""
 
 
