@@ -1,7 +1,7 @@
 import pytest
 from torch import nn
 
-from kaslite.blueprints import FeatureKind, SeedShape, blueprint, fitting, get, names, registry
+from kaslite.blueprints import Blueprint, FeatureKind, SeedShape, blueprint, fitting, get, names, registered, registry
 from kaslite.errors import UsageError
 
 
@@ -108,3 +108,13 @@ DOCUMENTED = {"depthwise": 1.08, "conv_enhance": 1.15, "norm": 1.02, "attention"
 @pytest.mark.parametrize("name", names())
 def test_the_compute_multiplier_is_the_documented_one(name):
     assert get(name).compute_multiplier == DOCUMENTED.get(name, 1.1)
+
+
+def test_some_are_known_for_a_while_alone():
+    planted = Blueprint("planted", frozenset(FeatureKind), scale)
+    with registered(planted):
+        assert get("planted") is planted
+        with pytest.raises(UsageError, match="'planted' is registered already"), registered(planted):
+            pass
+        assert get("planted") is planted
+    assert "planted" not in names()

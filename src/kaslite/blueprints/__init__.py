@@ -16,7 +16,18 @@ from kaslite.blueprints import (  # noqa: F401  importing a recipe registers it
     squeeze_excite,
 )
 from kaslite.blueprints.cost import Cost
-from kaslite.blueprints.registry import Blueprint, blueprint, fitting, get, names
+from kaslite.blueprints.registry import Blueprint, blueprint, fitting, get, names, registered
 from kaslite.blueprints.shape import FeatureKind, FeatureShape, SeedShape
 
-__all__ = ["Blueprint", "Cost", "FeatureKind", "FeatureShape", "SeedShape", "blueprint", "fitting", "get", "names"]
+__all__ = [
+    "Blueprint",
+    "Cost",
+    "FeatureKind",
+    "FeatureShape",
+    "SeedShape",
+    "blueprint",
+    "fitting",
+    "get",
+    "names",
+    "registered",
+]

@@ -7,6 +7,7 @@ It must not draw randomness in ``forward`` and must not keep statistics of what 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,7 +15,7 @@ from kaslite.blueprints.shape import FeatureKind, SeedShape
 from kaslite.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from torch import nn
 
@@ -130,6 +131,24 @@ def blueprint(
         return recipe
 
     return register
+
+
+@contextmanager
+def registered(*blueprints: Blueprint) -> Iterator[None]:
+    """Know these blueprints for a while, beside the others: for those that are no one's to choose.
+
+    Raises:
+        UsageError: if a name is taken.
+    """
+    for planted in blueprints:
+        if planted.name in _REGISTRY:
+            raise UsageError(f"a blueprint {planted.name!r} is registered already; take another name.")
+    _REGISTRY.update({planted.name: planted for planted in blueprints})
+    try:
+        yield
+    finally:
+        for planted in blueprints:
+            del _REGISTRY[planted.name]
 
 
 def _origin(recipe: Recipe) -> tuple[str, str]:

@@ -130,7 +130,7 @@ class Observer:
         else:
             twin = self._twins.of(seed)  # None: it began to blend in the epoch in which it germinated
             record.twin_gain = None if twin is None else twin.gain(evaluation)
-            record.evidence = None if record.twin_gain is None else Evidence("twin", record.twin_gain)
+            record.evidence = None if record.twin_gain is None else Evidence.of_twin(record.twin_gain, evaluation.loss)
         record.held_epochs = record.held_epochs + 1 if record.evidence and record.evidence.proves else 0
 
 

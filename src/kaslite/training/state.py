@@ -176,7 +176,8 @@ def _record(captured: Tree) -> SeedRecord:
         if captured[name] is not None:
             setattr(record, name, Interval(**captured[name]))
     if captured["evidence"] is not None:
-        record.evidence = Evidence(captured["evidence"]["measure"], Interval(**captured["evidence"]["interval"]))
+        evidence = captured["evidence"]
+        record.evidence = Evidence(**{**evidence, "interval": Interval(**evidence["interval"])})
     return record
 
 
