@@ -8,9 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kaslite.experiment.run import reopen
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from kaslite.blueprints import Blueprint
     from kaslite.experiment.assembly import Experiment
     from kaslite.experiment.config import RunConfig
     from kaslite.experiment.run_directory import RunDirectory
@@ -32,6 +35,10 @@ class Outcome:
     run_dir: RunDirectory
     row: Row
 
+    def reopen(self) -> Experiment:
+        """Return the experiment as it ended."""
+        return reopen(self.run_dir)
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -51,6 +58,7 @@ class Trial:
     name: str
     settings: Settings
     arms: tuple[Arm, ...]  # in the order in which they run: one that is derived from another comes after it
+    blueprints: tuple[Blueprint, ...] = ()  # known in its runs only
 
 
 @dataclass(frozen=True)

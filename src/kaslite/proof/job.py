@@ -11,6 +11,7 @@ import resource
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kaslite.blueprints import registered
 from kaslite.errors import KasliteError
 from kaslite.experiment.config import resolve
 from kaslite.experiment.run import reopen, resume, run
@@ -21,6 +22,7 @@ from kaslite.proof.provenance import code_digest
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kaslite.blueprints import Blueprint
     from kaslite.experiment.config import RunConfig
     from kaslite.experiment.run_directory import Metrics
     from kaslite.proof.arm import Arm, Lane, Measure, Row, Trial
@@ -35,6 +37,7 @@ class Job:
     rng_seed: int
     config: RunConfig
     folder: Path  # under which the run gets its own
+    blueprints: tuple[Blueprint, ...]  # known in it only
     measure: Measure | None
     lane: Lane  # for the measure
 
@@ -65,7 +68,7 @@ def plan(trial: Trial, arm: Arm, rng_seed: int, lane: Lane, folder: Path) -> Job
     settings = {**trial.settings, **arm.settings, "rng_seed": rng_seed}
     if arm.derive is not None:
         settings |= arm.derive(settings, lane)
-    return Job(trial.name, arm.name, rng_seed, resolve(settings), folder, arm.measure, lane)
+    return Job(trial.name, arm.name, rng_seed, resolve(settings), folder, trial.blueprints, arm.measure, lane)
 
 
 def carry_out(job: Job) -> Outcome:
@@ -76,9 +79,10 @@ def carry_out(job: Job) -> Outcome:
     """
     directory = job.directory
     try:
-        begun = directory.events.exists()
-        metrics = (resume(directory) if begun else run(job.config, directory.path.parent)).metrics
-        measured = {} if job.measure is None else job.measure(reopen(directory), job.lane)
+        with registered(*job.blueprints):
+            begun = directory.events.exists()
+            metrics = (resume(directory) if begun else run(job.config, directory.path.parent)).metrics
+            measured = {} if job.measure is None else job.measure(reopen(directory), job.lane)
     except KasliteError as error:
         raise KasliteError(f"the run of {job.title} failed: {error}") from error
     return Outcome(

@@ -8,6 +8,8 @@ from __future__ import annotations
 from kaslite.proof.arm import Claim
 from kaslite.proof.claims.against_scratch import AGAINST_SCRATCH
 from kaslite.proof.claims.depth_growth import DEPTH_GROWTH
+from kaslite.proof.claims.gate import GATE
+from kaslite.proof.claims.second_task import SECOND_TASK
 
 _NOT_BUILT = (
     Claim(
@@ -44,6 +46,6 @@ _NOT_BUILT = (
     Claim("C11", "Growing itself is cheap.", "< 5 % of the run time"),
 )
 
-CLAIMS: dict[str, Claim] = {
-    claim.name: claim for claim in sorted((DEPTH_GROWTH, AGAINST_SCRATCH, *_NOT_BUILT), key=lambda claim: int(claim.name[1:]))
-}
+_NUMBERED = sorted((DEPTH_GROWTH, AGAINST_SCRATCH, SECOND_TASK, *_NOT_BUILT), key=lambda claim: int(claim.name[1:]))
+
+CLAIMS: dict[str, Claim] = {claim.name: claim for claim in (*_NUMBERED, GATE)}

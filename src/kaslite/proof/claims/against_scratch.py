@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kaslite.proof.arm import Arm, Claim, Trial
-from kaslite.proof.bootstrap import paired_interval
+from kaslite.proof.intervals import paired_interval
 from kaslite.proof.derivations import (
     AT_ONCE,
     SCHEDULED,

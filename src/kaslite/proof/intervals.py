@@ -1,7 +1,6 @@
-"""The paired bootstrap: how sure a mean difference between two arms is, from one difference for each rng seed.
+"""How sure a result is: intervals of a mean difference between two arms, and of a share of runs.
 
-The studentized one (Efron & Tibshirani 1993, chapter 12.5): with ten pairs, percentiles of resampled means cover some 90 %
-of what they promise 95 % of. Not for: evidence inside a run, which has hundreds of samples (`kaslite.signals.interval`).
+Not for: evidence inside a run, which has hundreds of samples (`kaslite.signals.interval`).
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import betaincinv
 
 from kaslite.signals.interval import Interval
 
@@ -25,6 +25,9 @@ RESAMPLES = 9_999
 
 def paired_interval(differences: Sequence[float], confidence: float = 0.95) -> Interval:
     """Return the mean of ``differences``, one for each rng seed, with its two-sided bootstrap interval.
+
+    The studentized one (Efron & Tibshirani 1993, chapter 12.5): with ten pairs, percentiles of resampled means cover some
+    90 % where they promise 95 %.
 
     With fewer than `LEAST_PAIRS`, or where one is not finite, nothing is known: the bounds are infinite. The same
     differences always give the same interval.
@@ -45,6 +48,20 @@ def paired_interval(differences: Sequence[float], confidence: float = 0.95) -> I
     scores = (resampled.mean(-1)[drawn] - mean) / errors[drawn]
     low, high = np.quantile(scores, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(mean, float(mean - high * error), float(mean - low * error))
+
+
+def share_interval(count: int, of: int, confidence: float = 0.95) -> Interval:
+    """Return a share of runs with its two-sided interval (Clopper and Pearson: it never covers less than ``confidence``).
+
+    >>> share_interval(0, 100)
+    Interval(mean=0.0, lower=0.0, upper=0.0362...)
+    """
+    if not of:
+        return Interval(np.nan, 0.0, 1.0)
+    tail = (1 - confidence) / 2
+    lower = 0.0 if count == 0 else float(betaincinv(count, of - count + 1, tail))
+    upper = 1.0 if count == of else float(betaincinv(count + 1, of - count, 1 - tail))
+    return Interval(count / of, lower, upper)
 
 
 def _standard_error(values: NDArray[np.float64]) -> NDArray[np.float64]:

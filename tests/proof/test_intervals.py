@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
-from kaslite.proof.bootstrap import LEAST_PAIRS, paired_interval
+from kaslite.proof.intervals import LEAST_PAIRS, paired_interval, share_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,3 +69,18 @@ def test_too_few_pairs_or_one_that_is_no_number_say_nothing(differences: list[fl
 def test_equal_differences_leave_no_doubt() -> None:
     interval = paired_interval([0.25] * 10)
     assert (interval.lower, interval.mean, interval.upper) == (0.25, 0.25, 0.25)
+
+
+@pytest.mark.parametrize(("count", "of"), [(0, 30), (1, 30), (15, 30), (30, 30), (3, 200)])
+def test_the_interval_of_a_share_holds_each_under_which_the_count_is_not_rare(count: int, of: int) -> None:
+    found = share_interval(count, of)
+    assert found.mean == count / of
+    if count:
+        assert binom.sf(count - 1, of, found.lower) == pytest.approx(0.025)
+    if count < of:
+        assert binom.cdf(count, of, found.upper) == pytest.approx(0.025)
+
+
+def test_a_share_of_nothing_is_unknown() -> None:
+    found = share_interval(0, 0)
+    assert (found.lower, found.upper) == (0.0, 1.0)
