@@ -101,5 +101,5 @@ def test_the_loop_trains_on_where_there_is_nothing_to_learn_from():
 
 def test_passes_that_go_back_cost_more_than_those_that_do_not():
     still, growing = (Run(decisions, freeze=True, rows=96) for decisions in ((), (Germinate("blocks.0", 0, "mlp"),)))
-    assert 0 < still.trainer.flops.total < growing.trainer.flops.total
-    assert still.trainer.flops.total < Run().trainer.flops.total / 2
+    assert 0 < still.trainer.train_flops.total < growing.trainer.train_flops.total
+    assert still.trainer.train_flops.total < Run().trainer.train_flops.total / 2
