@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kaslite.proof.arm import Arm, Claim, Scale, Table, Trial
-from kaslite.proof.intervals import paired_interval
 from kaslite.proof.finding import Finding
+from kaslite.proof.intervals import paired_interval
 from kaslite.proof.runner import prove
 
 if TYPE_CHECKING:

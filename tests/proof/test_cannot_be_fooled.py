@@ -86,12 +86,13 @@ def judge(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("controller", "grows", "culls"), [(NeverGrows, False, False), (AlwaysGerminates, True, False), (CullsTheBest, True, True)]
+    ("controller", "grows_culls"),
+    [(NeverGrows, (False, False)), (AlwaysGerminates, (True, False)), (CullsTheBest, (True, True))],
 )
 def test_a_controller_that_is_worth_nothing_is_not_shown_to_be(
-    controller: type, grows: bool, culls: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    controller: type, grows_culls: tuple[bool, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verdict, table = judge(controller.__name__, tmp_path, monkeypatch)
     assert verdict in ("not shown", "shown against")
     rows = [row for row in table.rows if row["arm"] == "grown"]
-    assert [(row["germinated"] > 0, row["culled"] > 0) for row in rows] == [(grows, culls)] * len(rows)
+    assert [(row["germinated"] > 0, row["culled"] > 0) for row in rows] == [grows_culls] * len(rows)

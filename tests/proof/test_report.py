@@ -5,8 +5,8 @@ import json
 import pytest
 
 from kaslite.proof.arm import Arm, Claim, Scale, Table, Trial
-from kaslite.proof.intervals import paired_interval
 from kaslite.proof.finding import Finding
+from kaslite.proof.intervals import paired_interval
 from kaslite.proof.report import format_interval, judged, page, summary
 from kaslite.signals.interval import Interval
 

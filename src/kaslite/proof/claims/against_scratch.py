@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kaslite.proof.arm import Arm, Claim, Trial
-from kaslite.proof.intervals import paired_interval
 from kaslite.proof.derivations import (
     AT_ONCE,
     SCHEDULED,
@@ -22,6 +21,7 @@ from kaslite.proof.derivations import (
     spent,
 )
 from kaslite.proof.finding import Finding
+from kaslite.proof.intervals import paired_interval
 
 if TYPE_CHECKING:
     from kaslite.proof.arm import Scale, Settings, Table

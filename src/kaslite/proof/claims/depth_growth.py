@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from kaslite.controllers import Planned
 from kaslite.proof.arm import Arm, Claim, Trial
-from kaslite.proof.intervals import paired_interval
 from kaslite.proof.derivations import AT_ONCE, SCHEDULED
 from kaslite.proof.finding import Finding
+from kaslite.proof.intervals import paired_interval
 
 if TYPE_CHECKING:
     from kaslite.proof.arm import Lane, Scale, Settings, Table

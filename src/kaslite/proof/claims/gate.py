@@ -70,7 +70,9 @@ def judge(table: Table) -> list[Finding]:
     for evidence in EVIDENCE:
         wrong = _kept(table, (_title(kind, evidence) for kind in USELESS))
         says = f"useless seeds not kept, evidence `{evidence}`: share"
-        findings.append(Finding(says, share_interval(wrong.count(False), len(wrong)), 1 - MOST_FALSE, decides=evidence == "twin"))
+        findings.append(
+            Finding(says, share_interval(wrong.count(False), len(wrong)), 1 - MOST_FALSE, decides=evidence == "twin")
+        )
     for evidence in EVIDENCE:
         chance = _kept(table, [_title(SEEDLESS, evidence)])
         says = f"seeds that are gone, model and twin both seedless, not kept, evidence `{evidence}`: share"

@@ -63,14 +63,14 @@ def trials(scale: Scale) -> tuple[Trial, ...]:
 def judge(table: Table) -> list[Finding]:
     """Compare what is learned, what is kept, and what it takes."""
     lost = [100 * gain for gain in table.differences("digits", "grown", "fine_tuned", "test_accuracy")]
-    changes = table.column("digits", "grown", "measured_output_change").values()
+    changes = [-change for change in table.column("digits", "grown", "measured_output_change").values()]
     sizes = zip(*(table.column("digits", "grown", name).values() for name in ("final_params", "host_params")), strict=True)
     room = [MOST_NEW_PARAMS - (final / host - 1) for final, host in sizes]
     forgotten = table.differences("digits", "grown", "fine_tuned", "measured_first_task_accuracy")
     says = "second task: test accuracy above full fine-tuning, points"
     return [
         Finding(says, paired_interval(lost), bar=-MOST_POINTS_LOST),
-        Finding("first task: largest change of an output, below 0", paired_interval([-change for change in changes]), bar=-1e-12),
+        Finding("first task: largest change of an output, below 0", paired_interval(changes), bar=-1e-12),
         Finding("part of the host's parameters that stays free, of the 10 % that may be new", paired_interval(room)),
         Finding(
             "first task: test accuracy above full fine-tuning, points",
