@@ -7,28 +7,23 @@ Not for: settings (`kaslite.proof.claims`), or one run (`kaslite.proof.job`).
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections import deque
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from kaslite.errors import KasliteError
 from kaslite.proof.arm import Outcome, Table
-from kaslite.proof.job import carry_out, plan
+from kaslite.proof.job import plan
 from kaslite.proof.rows import IDENTITY, read_rows, write_rows
+from kaslite.proof.workers import InThisProcess, Processes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from kaslite.proof.arm import Claim, Row, Scale, Trial
     from kaslite.proof.job import Job
+    from kaslite.proof.workers import Workers
 
-    Submit = Callable[[Job], Future[Outcome]]
     Tell = Callable[[str, int, int, float], None]
 
 
@@ -50,8 +45,9 @@ def prove(claim: Claim, scale: Scale, folder: Path, *, workers: int, tell: Tell)
     trials = claim.trials(scale)
     book = _Book(folder / f"{claim.name}.csv", trials, scale.rng_seeds)
     lanes = [_Course(trial, rng_seed, folder / claim.name, book) for rng_seed in scale.rng_seeds for trial in trials]
-    with _pool(workers) as submit:
-        _run(lanes, submit, max(1, workers), lambda job: tell(job.title, book.done, book.total, book.left_s / max(1, workers)))
+    at_once = max(1, workers)
+    with Processes() if workers else InThisProcess() as crew:
+        _run(lanes, crew, at_once, lambda job: tell(job.title, book.done, book.total, book.left_s / at_once))
     return Table(book.rows())
 
 
@@ -128,55 +124,25 @@ class _Course:
         self._book.keep(outcome.row, new=new)
 
 
-def _run(lanes: Sequence[_Course], submit: Submit, at_once: int, after: Callable[[Job], None]) -> None:
+def _run(lanes: Sequence[_Course], workers: Workers, at_once: int, after: Callable[[Job], None]) -> None:
     waiting = deque(lanes)
-    running: dict[Future[Outcome], tuple[_Course, Job]] = {}
+    running: dict[tuple[str, int], _Course] = {}
 
     def go_on(lane: _Course) -> None:
         job = lane.next_job()
         if job is not None:
-            running[submit(job)] = lane, job
+            running[job.trial, job.rng_seed] = lane
+            workers.start(job)
 
     while waiting or running:
         while waiting and len(running) < at_once:
             go_on(waiting.popleft())
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            lane, job = running.pop(future)
-            lane.take(future.result())
+        if running:
+            job, outcome = workers.next_done()
+            lane = running.pop((job.trial, job.rng_seed))
+            lane.take(outcome)
             after(job)
             go_on(lane)
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[Submit]:
-    """Yield how to submit a job; each has a process of its own, so that the memory it took is its own too."""
-    if workers == 0:
-        yield _at_once
-        return
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["kaslite.proof.job"])
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts, max_tasks_per_child=1)
-    try:
-        yield lambda job: pool.submit(carry_out, job)
-    except BaseException as error:
-        for process in multiprocessing.active_children():
-            process.terminate()  # what it was doing can be gone on with
-        if isinstance(error, BrokenProcessPool):
-            raise KasliteError("a worker process died, perhaps for want of memory; try fewer --workers.") from error
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts() -> None:
-    """Let an interrupt from the keyboard reach the one that waits for all, and no worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _at_once(job: Job) -> Future[Outcome]:
-    future: Future[Outcome] = Future()
-    future.set_result(carry_out(job))
-    return future
 
 
 def _key(row: Row) -> tuple[str, str, int]:
