@@ -50,6 +50,7 @@ def test_json_goes_to_stdout_alone(folder: Path, capsys: pytest.CaptureFixture[s
     [
         (["C33"], "unknown claim 'C33'"),
         (["--quick", "--full"], "both --quick and --full are given"),
+        (["--rng_seeds", "0"], "rng_seeds is 0; it has to be 1 or more"),
         (["--workers", "-1"], "workers is -1; it has to be 0 or more"),
     ],
 )

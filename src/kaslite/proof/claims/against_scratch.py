@@ -26,7 +26,7 @@ from kaslite.proof.intervals import paired_interval
 if TYPE_CHECKING:
     from kaslite.proof.arm import Scale, Settings, Table
 
-WIDTHS = (8, 16, 24, 32, 48, 64)
+WIDTHS = (8, 16, 32, 64)
 """The grid of the static sweep, fixed before any run."""
 
 TASKS: dict[str, Settings] = {
