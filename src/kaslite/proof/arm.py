@@ -100,10 +100,6 @@ class Table:
         """Names of the trials, in the order in which they stand."""
         return list(dict.fromkeys(row["trial"] for row in self.rows))
 
-    def arms(self, trial: str) -> list[str]:
-        """Names of the arms of a trial, likewise."""
-        return list(dict.fromkeys(row["arm"] for row in self.rows if row["trial"] == trial))
-
     def column(self, trial: str, arm: str, name: str) -> dict[int, float]:
         """Return one number of each run of an arm, by rng seed."""
         return {row["rng_seed"]: row[name] for row in self.rows if row["trial"] == trial and row["arm"] == arm}

@@ -14,20 +14,25 @@ import torch
 
 import kaslite
 
-_COMPUTES = (
-    "blending", "blueprints", "controllers", "experiment/assembly.py", "kernels", "lifecycle.py",
-    "randomness.py", "seeds", "signals", "tasks", "training",
+SOURCES = (
+    "blending", "blueprints", "controllers", "experiment/assembly.py", "experiment/controllers.py", "experiment/trained_host.py",
+    "lifecycle.py", "proof/planted.py", "randomness.py", "seeds", "signals", "tasks", "training",
 )  # fmt: skip
+"""What computes, in the package; the settings themselves are part of every row."""
 
 
 @cache
 def code_digest() -> str:
     """Return a digest of all that a number depends on beside the settings: our sources, PyTorch, Python."""
+    return digest_of(Path(kaslite.__file__).parent)
+
+
+def digest_of(package: Path) -> str:
+    """Return the digest of the sources in a folder; what is not there yet counts for nothing."""
     digest = hashlib.sha256(f"{torch.__version__} {platform.python_version()}".encode())
-    package = Path(kaslite.__file__).parent
-    for name in _COMPUTES:
-        place = package / name
-        for file in [place] if place.suffix else sorted(place.rglob("*.py")):
+    for source in SOURCES:
+        place = package / source
+        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place] if place.exists() else []:
             digest.update(file.relative_to(package).as_posix().encode())
             digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
