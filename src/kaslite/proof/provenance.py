@@ -15,8 +15,8 @@ import torch
 import kaslite
 
 SOURCES = (
-    "blending", "blueprints", "controllers", "experiment/assembly.py", "experiment/controllers.py", "experiment/trained_host.py",
-    "lifecycle.py", "proof/planted.py", "randomness.py", "seeds", "signals", "tasks", "training",
+    "blending", "blueprints", "controllers", "experiment/assembly.py", "experiment/controllers.py",
+    "experiment/trained_host.py", "lifecycle.py", "proof/planted.py", "randomness.py", "seeds", "signals", "tasks", "training",
 )  # fmt: skip
 """What computes, in the package; the settings themselves are part of every row."""
 
