@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from kaslite.proof.finding import Verdict, overall
+from kaslite.proof.scale import SCALES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,9 @@ _COLUMNS = {
     "test_accuracy": ("test accuracy, %", 100.0, 2),
     "test_loss": ("test loss, nats", 1.0, 4),
     "final_params": ("parameters", 1.0, 0),
+    "germinated": ("seeds grown", 1.0, 1),
+    "fossilized": ("kept", 1.0, 1),
+    "culled": ("culled", 1.0, 1),
     "train_flops": ("training GFLOP", 1e-9, 2),
     "eval_flops": ("evaluating GFLOP", 1e-9, 2),
     "wall_s": ("seconds", 1.0, 1),
@@ -48,7 +52,10 @@ class Result:
     @property
     def command(self) -> str:
         """What repeats it."""
-        return f"kaslite prove {self.claim.name} --{self.scale.name}"
+        usual = SCALES.get(self.scale.name)
+        count = len(self.scale.rng_seeds)
+        more = "" if usual is None or count == len(usual.rng_seeds) else f" --rng_seeds {count}"
+        return f"kaslite prove {self.claim.name} --{self.scale.name}{more}"
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data; value and interval are those of the first finding."""

@@ -19,8 +19,8 @@ def table(kept: dict[str, int], useful: int = 10) -> Table:
     for seed in range(10):
         worth, row = 0.2 if seed < useful else 0.0, {"trial": "h", "rng_seed": seed}
         rows.append({**row, "arm": "unjudged", "measured_gain_lower": worth - 0.1, "measured_share": worth})
-        for arm in (f"{kind}, {evidence}" for evidence in EVIDENCE for kind in (*USELESS, SEEDLESS, USEFUL)):
-            rows.append({**row, "arm": arm, "germinated": 1, "fossilized": int(seed < kept.get(arm, 0))})
+        arms = [f"{kind}, {evidence}" for evidence in EVIDENCE for kind in (*USELESS, SEEDLESS, USEFUL)]
+        rows += [{**row, "arm": arm, "germinated": 1, "fossilized": int(seed < kept.get(arm, 0))} for arm in arms]
     return Table(rows)
 
 

@@ -32,7 +32,6 @@ _TASK: Settings = {
     "context": 64,
     "hidden_dim": 64,
     "batch_size": 32,
-    "epoch_steps": 50,
     "lr": 4e-3,  # of 2e-3, 4e-3 and 8e-3 the best from scratch, at the small budget and another rng seed; as good as any grown
     "weight_decay": 0.01,
     "lr_decay": 0.2,
@@ -94,9 +93,9 @@ _HOST = Arm("host", "one block to the end, at the FLOPs of `scratch` or just bel
 
 def trials(scale: Scale) -> tuple[Trial, ...]:
     """Return one trial for each budget."""
-    warm_up = max(1, round(100 * scale.effort))
+    steps = {"epoch_steps": max(10, round(50 * scale.effort)), "lr_warm_up": max(1, round(100 * scale.effort))}
     return tuple(
-        Trial(name, {**_TASK, "lr_warm_up": warm_up, "adaptation_epochs": scale.epochs(epochs)}, arms)
+        Trial(name, {**_TASK, **steps, "adaptation_epochs": scale.epochs(epochs)}, arms)
         for (name, epochs), arms in zip(BUDGETS.items(), ((*_ARMS, _HOST), (*_ARMS, _HOST), _ARMS), strict=True)
     )
 
