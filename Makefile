@@ -5,7 +5,7 @@ BIN := .venv/bin
 EXTRAS := dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint bench constraints picture
+.PHONY: help setup demo test test-fast lint bench prove-quick results constraints picture
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,12 @@ test-fast: setup ## the inner loop, < 90 s
 
 bench: setup ## every speed row, as a paired ratio against its bar
 	$(BIN)/pytest benchmarks -q -s -p no:randomly -o addopts=--import-mode=importlib  # without the tests' shape checks
+
+prove-quick: setup ## every claim on a small scale, < 5 minutes: to see that all of it works
+	$(BIN)/kaslite prove --quick --results_dir build/proof
+
+results: setup ## docs/results.md and what the README says of it, from the rows of `kaslite prove --full`
+	$(BIN)/python scripts/write_results.py
 
 picture: setup ## redraw the picture in the README
 	$(BIN)/python scripts/draw_dashboard.py

@@ -34,10 +34,10 @@ README = ROOT / "README.md"
 
 HEAD = """# Does growing pay?
 
-Written by `make results` from the raw rows beside this page ([docs/results](results)), which `kaslite prove --full` has left; do not
-edit. The data, their order and the rng seeds are the same in all arms of a trial; one thread each; intervals are paired
-bootstraps over rng seeds. FLOPs are everything spent, forward and backward: shadow training, twins, culled seeds; a network under
-control pays for its evaluations, too. Seconds and memory are those of one noisy machine.
+Written by `make results` from the raw rows beside this page ([docs/results](results)), which `kaslite prove --full` has left;
+do not edit. The data, their order and the rng seeds are the same in all arms of a trial; one thread each; intervals are paired
+bootstraps over rng seeds. FLOPs are everything spent, forward and backward: shadow training, twins, culled seeds; a network
+under control pays for its evaluations, too. Seconds and memory are those of one noisy machine.
 
 """
 BEGIN, END = "<!-- results: written by make results -->", "<!-- end of results -->"

@@ -30,10 +30,11 @@ WIDTHS = (8, 16, 32, 64)
 """The grid of the static sweep, fixed before any run."""
 
 TASKS: dict[str, Settings] = {
-    "digits": {"problem_type": "digits", "hidden_dim": 24},
+    "digits": {"problem_type": "digits", "hidden_dim": 12},
     "spirals": {"problem_type": "spirals", "hidden_dim": 8, "rotations": 2.0},
 }
-_SHARED: Settings = {"keep_checkpoints": 1}
+"""Hosts that are too small for their tasks, so that there is something to grow for."""
+_SHARED: Settings = {"keep_checkpoints": 1, "shadow_lr": 1e-2}
 
 _CONTROLS = (
     Arm("static", "the host that never grows", SCHEDULED),
@@ -65,8 +66,8 @@ def trials(scale: Scale) -> tuple[Trial, ...]:
     grown = Arm("grown", "the plateau rule decides")
     epochs = {
         "warm_up_epochs": scale.epochs(20),
-        "adaptation_epochs": scale.epochs(100),
-        "patience": max(3, scale.epochs(15)),
+        "adaptation_epochs": scale.epochs(150),
+        "patience": max(3, scale.epochs(8)),
         "shadow_epochs": scale.epochs(5),
         "trial_epochs": max(4, scale.epochs(20)),
         "blend_steps": max(1, round(100 * scale.effort)),

@@ -35,8 +35,6 @@ _DIGITS: Settings = {"problem_type": "digits", "warm_up_epochs": 30}
 HOSTS: Mapping[str, Settings] = {
     "digits_6": {**_DIGITS, "hidden_dim": 6},
     "digits_16": {**_DIGITS, "hidden_dim": 16},
-    "digits_32": {**_DIGITS, "hidden_dim": 32},
-    "spirals_6": {**_SPIRALS, "hidden_dim": 6},
     "spirals_8": {**_SPIRALS, "hidden_dim": 8},
     "spirals_16": {**_SPIRALS, "hidden_dim": 16, "rotations": 4.0},
 }
