@@ -7,7 +7,9 @@ Not for: the order of jobs (`kaslite.proof.runner`).
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 import traceback
 from collections import deque
 from multiprocessing.connection import wait
@@ -118,6 +120,7 @@ class Processes:
 def _carry_out(job: Job, pipe: Connection) -> None:
     # An interrupt from the keyboard is for the one that waits for all, and that one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         pipe.send(carry_out(job))
     except KasliteError as error:
@@ -125,3 +128,11 @@ def _carry_out(job: Job, pipe: Connection) -> None:
     except Exception as error:  # noqa: BLE001  told where all is told, and not lost with this process
         traceback.print_exc()
         pipe.send(KasliteError(f"the run of {job.title} failed: {error!r}."))
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that waits for it is gone, however it went: its run would be in the way of the next proof."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "it was started by another"
+    parent.join()
+    os._exit(1)
