@@ -131,7 +131,7 @@ def _carry_out(job: Job, pipe: Connection) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that waits for it is gone, however it went: its run would be in the way of the next proof."""
+    """End this process when the one that waits for it is gone: its run would be in the way of the next proof."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "it was started by another"
     parent.join()
