@@ -88,6 +88,11 @@ _ARMS = (
         derive=_grown,
     ),
 )
+_ZEROS = Arm(
+    "scratch_zeros",
+    "as `scratch`, three of the blocks born as `grown`'s are: they return zeros at first",
+    {"num_layers": 1, "spare_layers": 3, **AT_ONCE, "schedule": [f"0 blocks.{block}:0 block" for block in (1, 2, 3)]},
+)
 _HOST = Arm("host", "one block to the end, at the FLOPs of `scratch` or just below", {"num_layers": 1}, derive=_longer)
 
 
@@ -96,7 +101,7 @@ def trials(scale: Scale) -> tuple[Trial, ...]:
     steps = {"epoch_steps": max(10, round(50 * scale.effort)), "lr_warm_up": max(1, round(100 * scale.effort))}
     return tuple(
         Trial(name, {**_TASK, **steps, "adaptation_epochs": scale.epochs(epochs)}, arms)
-        for (name, epochs), arms in zip(BUDGETS.items(), ((*_ARMS, _HOST), (*_ARMS, _HOST), _ARMS), strict=True)
+        for (name, epochs), arms in zip(BUDGETS.items(), ((*_ARMS, _HOST), (*_ARMS, _HOST, _ZEROS), _ARMS), strict=True)
     )
 
 
@@ -111,16 +116,21 @@ def judge(table: Table) -> list[Finding]:
     ]
     grown, dear = table.column("middle", "grown", "test_loss"), table.column("large", "scratch", "test_loss")
     saved = paired_interval([(dear[seed] - grown[seed]) / dear[seed] for seed in sorted(grown.keys() & dear.keys())])
-    says = "half of the FLOPs (middle grown, large from scratch): part of the test loss saved"
-    shallow = [
+    spared = "half of the FLOPs (middle grown, large from scratch): part of the test loss saved"
+    others = {
+        ("middle", "host"): "one block, trained longer",
+        ("small", "host"): "one block, trained longer",
+        ("small", "scratch_zeros"): "four blocks from scratch that start as grown ones do",
+    }
+    beside = [
         Finding(
-            f"{name} budget: test loss saved against one block, trained longer, nats",
-            paired_interval(table.differences(name, "host", "grown", "test_loss")),
+            f"{name} budget: test loss saved against {says}, nats",
+            paired_interval(table.differences(name, other, "grown", "test_loss")),
             decides=False,
         )
-        for name in ("middle", "small")
+        for (name, other), says in others.items()
     ]
-    return [at_equal[0], Finding(says, saved, bar=-MOST_LOSS_GAP), *at_equal[1:], *shallow]
+    return [at_equal[0], Finding(spared, saved, bar=-MOST_LOSS_GAP), *at_equal[1:], *beside]
 
 
 DEPTH_GROWTH = Claim(
