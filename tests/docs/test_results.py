@@ -37,13 +37,3 @@ def test_every_claim_that_is_built_was_run_with_ten_rng_seeds_or_more(script: An
         if result.claim.trials is not None:
             assert result.table is not None
             assert len({row["rng_seed"] for row in result.table.rows}) >= 10
-
-
-def test_no_row_is_missing(script: Any) -> None:
-    for result in script.results():
-        if result.table is not None:
-            wanted = {
-                (trial.name, arm.name, rng_seed)
-                for trial in result.claim.trials(result.scale) for arm in trial.arms for rng_seed in result.scale.rng_seeds
-            }  # fmt: skip
-            assert {(row["trial"], row["arm"], row["rng_seed"]) for row in result.table.rows} == wanted

@@ -137,13 +137,15 @@ def _arms(trial: Trial, rows: Sequence[Row]) -> list[str]:
     measured = [name for name in _COLUMNS if any(row.get(name) is not None for row in ours)]
     extra = list(dict.fromkeys(name for row in ours for name in row if name.startswith("measured_")))
     titles = [_COLUMNS[name][0] for name in measured] + [name.removeprefix("measured_").replace("_", " ") for name in extra]
+    arms = {arm.name: [row for row in ours if row["arm"] == arm.name] for arm in trial.arms}
+    fewest = min(len(of_arm) for of_arm in arms.values())
     lines = [
-        f"`{trial.name}`, mean of each arm:\n",
+        f"`{trial.name}`, mean of each arm over {fewest} rng seeds:\n",
         f"| Arm | | {' | '.join(titles)} |",
         "|---|---|" + "---|" * len(titles),
     ]
     for arm in trial.arms:
-        of_arm = [row for row in ours if row["arm"] == arm.name]
+        of_arm = arms[arm.name]
         cells = [_mean(of_arm, name, *_COLUMNS[name][1:]) for name in measured] + [_mean(of_arm, name, 1, 4) for name in extra]
         lines.append(f"| {arm.name} | {arm.says} | {' | '.join(cells)} |")
     return lines
