@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import shutil
 from pathlib import Path
@@ -15,10 +14,10 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 
-from kaslite.proof.arm import Claim, Table
+from kaslite.proof.arm import Table
 from kaslite.proof.claims import CLAIMS
 from kaslite.proof.intervals import paired_interval
-from kaslite.proof.report import Result, format_interval, judged, page
+from kaslite.proof.report import Result, format_interval, judged_rows, page
 from kaslite.proof.rows import read_rows
 from kaslite.proof.scale import SCALES
 
@@ -45,15 +44,7 @@ BEGIN, END = "<!-- results: written by make results -->", "<!-- end of results -
 
 def results(folder: Path = ROWS) -> list[Result]:
     """Judge the rows of each claim that has any."""
-    return [_result(claim, folder / f"{claim.name}.csv") for claim in CLAIMS.values()]
-
-
-def _result(claim: Claim, path: Path) -> Result:
-    rows, scale = read_rows(path), SCALES["full"]
-    if claim.trials is None or not rows:
-        return judged(claim, None, scale)
-    rng_seeds = sorted({row["rng_seed"] for row in rows})
-    return judged(claim, Table(rows), dataclasses.replace(scale, rng_seeds=rng_seeds))
+    return [judged_rows(claim, SCALES["full"], folder) for claim in CLAIMS.values()]
 
 
 def whole_page(found: Sequence[Result]) -> str:

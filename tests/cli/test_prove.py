@@ -31,7 +31,7 @@ def test_the_verdict_on_every_claim_is_said_with_those_that_are_not_built(
     out, err = capsys.readouterr()
     assert "X     not shown      it pays" in out
     assert "C9    not yet run" in out
-    assert "X 4/4: spirals, static, rng seed 1; about 0:00 left" in err
+    assert "X 4/4: spirals, static, rng seed 1; about 0 s left" in err
     assert {path.name for path in folder.iterdir()} == {"X", "X.csv", "results.md"}
 
 

@@ -66,9 +66,14 @@ def test_too_few_pairs_or_one_that_is_no_number_say_nothing(differences: list[fl
     assert (interval.lower, interval.upper) == (-np.inf, np.inf)
 
 
-def test_equal_differences_leave_no_doubt() -> None:
-    interval = paired_interval([0.25] * 10)
-    assert (interval.lower, interval.mean, interval.upper) == (0.25, 0.25, 0.25)
+@pytest.mark.parametrize("differences", [[0.25] * 10, [0.0] * 5])
+def test_ten_equal_differences_or_no_difference_at_all_leave_no_doubt(differences: list[float]) -> None:
+    interval = paired_interval(differences)
+    assert (interval.lower, interval.mean, interval.upper) == (differences[0],) * 3
+
+
+def test_five_coarse_differences_that_happen_to_agree_say_nothing() -> None:
+    assert paired_interval([0.74] * 5).lower == -np.inf
 
 
 @pytest.mark.parametrize(("count", "of"), [(0, 30), (1, 30), (15, 30), (30, 30), (3, 200)])

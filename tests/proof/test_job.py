@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +11,7 @@ from tests.proving import GROWN, STATIC, TINY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from kaslite.experiment.assembly import Experiment
     from kaslite.proof.arm import Lane, Settings
@@ -48,7 +48,13 @@ def test_a_run_that_was_begun_is_gone_on_with(tmp_path: Path) -> None:
     assert len(list(job.directory.path.parent.iterdir())) == 1
 
 
-def test_the_digest_is_of_the_settings_and_not_of_where_another_run_lies(tmp_path: Path) -> None:
+def test_the_digest_is_of_the_settings_and_of_those_of_the_run_that_it_starts_from(tmp_path: Path) -> None:
     config = plan(trial(GROWN), GROWN, 0, {}, tmp_path).config
-    assert config_digest(config) == config_digest(config.model_copy(update={"host_from": Path("elsewhere")}))
     assert config_digest(config) != config_digest(config.model_copy(update={"lr": 0.5}))
+    starts = []
+    for folder, epochs in (("here", 1), ("there", 1), ("longer", 2)):
+        first = Arm("first", "", {"acc_threshold": 0.0, "adaptation_epochs": epochs})
+        run_dir = carry_out(plan(trial(first), first, 0, {}, tmp_path / folder)).run_dir
+        starts.append(config_digest(config.model_copy(update={"host_from": run_dir.path})))
+    here, there, longer = starts
+    assert here == there != longer

@@ -22,12 +22,14 @@ def test_every_room_either_computes_or_does_not() -> None:
     assert all((PACKAGE / source).exists() for source in SOURCES)
 
 
-def test_the_digest_is_of_every_byte_that_computes(tmp_path: Path) -> None:
+def test_the_digest_is_of_everything_that_computes_and_of_nothing_that_is_said_about_it(tmp_path: Path) -> None:
     (tmp_path / "seeds").mkdir()
     (tmp_path / "seeds" / "seed.py").write_text("alpha = 1")
     first = digest_of(tmp_path)
     assert first == digest_of(tmp_path)
     (tmp_path / "cli.py").write_text("print()")
+    assert first == digest_of(tmp_path)
+    (tmp_path / "seeds" / "seed.py").write_text('"""A seed."""\n\nalpha = 1  # its weight\n')
     assert first == digest_of(tmp_path)
     (tmp_path / "seeds" / "seed.py").write_text("alpha = 2")
     assert first != digest_of(tmp_path)

@@ -64,4 +64,4 @@ def test_as_json_a_claim_has_the_numbers_of_its_first_finding_and_the_command_th
 
 def test_an_interval_is_written_as_precisely_as_it_is_known() -> None:
     assert format_interval(Interval(12.3456, -7.0, 31.0)) == "+12.35 (-7.00 to +31.00)"
-    assert format_interval(Interval(0.0, float("-inf"), float("inf"))) == "+0.00 (-inf to +inf)"
+    assert format_interval(Interval(0.0, float("-inf"), float("inf"))) == "+0.00 (too few pairs)"

@@ -43,3 +43,9 @@ def test_a_folder_that_cannot_be_written_is_told_with_the_remedy(tmp_path: Path)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(kaslite.KasliteError, match="choose another folder with --results_dir"):
         write_rows(tmp_path / "file" / "C1.csv", ROWS)
+
+
+def test_rows_without_a_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "C1.csv").write_text("arm,rng_seed,config\ngrown,0,1\n")
+    with pytest.raises(kaslite.KasliteError, match="each line needs trial, arm, rng_seed"):
+        read_rows(tmp_path / "C1.csv")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -113,3 +114,26 @@ def test_a_proof_that_is_interrupted_goes_on_to_the_same_rows(tmp_path: Path, ho
     claim = tiny_claim(GROWN, STATIC, adaptation_epochs=60)
     resumed, whole = (prove_tiny(claim, tmp_path / folder) for folder in ("cut", "whole"))
     assert stable(resumed.rows) == stable(whole.rows)
+
+
+def test_a_row_that_its_run_does_not_bear_out_is_made_again(tmp_path: Path) -> None:
+    first = prove_tiny(tiny_claim(), tmp_path)
+    text = (tmp_path / "X.csv").read_text()
+    (tmp_path / "X.csv").write_text(text.replace(str(first.rows[0]["val_loss"]), "0.0001"))
+    assert stable(prove_tiny(tiny_claim(), tmp_path).rows) == stable(first.rows)
+
+
+def test_a_run_that_is_gone_is_made_again_though_its_row_is_there(tmp_path: Path) -> None:
+    first = prove_tiny(tiny_claim(), tmp_path)
+    shutil.rmtree(tmp_path / "X" / "spirals" / "grown")
+    assert stable(prove_tiny(tiny_claim(), tmp_path).rows) == stable(first.rows)
+    assert len(runs(tmp_path)) == 4
+
+
+def test_a_run_that_was_cut_off_before_anything_happened_is_begun_anew(tmp_path: Path) -> None:
+    first = prove_tiny(tiny_claim(), tmp_path)
+    (log, *_) = (tmp_path / "X").glob("spirals/grown/*/*/events.jsonl")
+    shutil.rmtree(log.parent)
+    log.parent.mkdir()
+    assert stable(prove_tiny(tiny_claim(), tmp_path).rows) == stable(first.rows)
+    assert len(list(log.parent.parent.iterdir())) == 2  # one for each rng seed

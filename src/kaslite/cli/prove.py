@@ -23,12 +23,13 @@ def prove(
 ) -> None:
     """Run the arms of claims about growing side by side, and judge each: shown, not shown, or shown against.
 
-    Runs that are there already, of the same settings and the same code, are not run again, so an interrupted proof goes on.
+    Runs that are there already, of the same settings and the same code, are not run again, so an interrupted proof goes on; its
+    folder holds rows, runs, and a page, results.md, of all claims that have rows there.
 
     Parameters
     ----------
     claims
-        Names of claims; all of them by default.
+        Names of claims; all of them by default. C1, C3, C5 and gate are built; the others are told as "not yet run".
     quick
         A few short runs of each arm, to see that everything works; this is the default.
     full
@@ -47,7 +48,7 @@ def prove(
     if workers < 0:
         raise UsageError(f"workers is {workers}; it has to be 0 or more.")
     from kaslite.proof.claims import CLAIMS
-    from kaslite.proof.report import judged, page, summary
+    from kaslite.proof.report import judged, judged_rows, page, summary
     from kaslite.proof.rows import write_text
     from kaslite.proof.runner import prove as carry_out
     from kaslite.proof.scale import SCALES
@@ -69,5 +70,5 @@ def prove(
                 else carry_out(claim, scale, folder, workers=workers, tell=partial(tell, claim.name))
             )
             results.append(judged(claim, table, scale))
-    write_text(folder / "results.md", page(results))
+            write_text(folder / "results.md", page([judged_rows(each, scale, folder) for each in CLAIMS.values()]))
     output.say(summary(results), {"claims": [result.as_json() for result in results]})

@@ -23,7 +23,7 @@ def print_run(stream: TextIO, group: str, run: str, done: int, total: int, left_
 
     >>> import sys
     >>> print_run(sys.stdout, "C3", "digits, grown, rng seed 4", 12, 90, 754.0)
-    C3 12/90: digits, grown, rng seed 4; about 12:34 left
+    C3 12/90: digits, grown, rng seed 4; about 12 min 34 s left
     """
     print(f"{group} {done}/{total}: {run}; about {clock(left_s)} left", file=stream, flush=True)
 
@@ -31,12 +31,14 @@ def print_run(stream: TextIO, group: str, run: str, done: int, total: int, left_
 def clock(seconds: float) -> str:
     """Return a duration as people read it.
 
-    >>> clock(59.6), clock(3661)
-    ('1:00', '1:01:01')
+    >>> clock(4), clock(59.6), clock(3661)
+    ('4 s', '1 min 0 s', '1 h 1 min')
     """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 @final

@@ -111,7 +111,7 @@ def reopen(directory: RunDirectory) -> Experiment:
     """
     config = _with_present_device(directory.read_config())
     with _determined(config):
-        experiment = assemble(config)
+        experiment = assemble(config, resumes=True)
         found = Checkpoints(directory.checkpoints).latest()
         if found is None:
             raise StorageError(f"the run {directory.path} has no checkpoint.")

@@ -5,6 +5,7 @@ Not for: running them (`kaslite.proof.runner`), or saying which there are (`kasl
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -101,8 +102,9 @@ class Table:
         return list(dict.fromkeys(row["trial"] for row in self.rows))
 
     def column(self, trial: str, arm: str, name: str) -> dict[int, float]:
-        """Return one number of each run of an arm, by rng seed."""
-        return {row["rng_seed"]: row[name] for row in self.rows if row["trial"] == trial and row["arm"] == arm}
+        """Return one number of each run of an arm, by rng seed; what was not finite is not a number."""
+        ours = (row for row in self.rows if row["trial"] == trial and row["arm"] == arm)
+        return {row["rng_seed"]: math.nan if row[name] is None else row[name] for row in ours}
 
     def differences(self, trial: str, arm: str, other: str, name: str) -> list[float]:
         """Return a number of ``arm`` minus that of ``other``, for each rng seed that both ran with."""

@@ -89,7 +89,8 @@ def rewarmed(grown: str, steps: int) -> Derivation:
     """Derive a learning rate that rises from 0 at the start and anew whenever a seed germinated in ``grown``, and no growth."""
 
     def derive(_: Settings, lane: Lane) -> Settings:
-        epochs = sorted({germination.epoch for germination in germinations(_events(lane, grown))})
+        last = lane[grown].row["epochs"]
+        epochs = sorted({g.epoch for g in germinations(_events(lane, grown)) if g.epoch < last})
         return SCHEDULED | {"rewarm_epochs": epochs, "lr_warm_up": steps}
 
     return derive

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LEAST_PAIRS = 5
 """With fewer, nothing is said."""
+ENOUGH_PAIRS = 10
+"""As many as a proof takes."""
 RESAMPLES = 9_999
 
 
@@ -40,8 +42,8 @@ def paired_interval(differences: Sequence[float], confidence: float = 0.95) -> I
     if len(values) < LEAST_PAIRS or not np.isfinite(values).all():
         return Interval(mean, -np.inf, np.inf)
     error = _standard_error(values)
-    if not error > 0:  # all differences are the same
-        return Interval(mean, mean, mean)
+    if not error > 0:  # all differences are the same: a few counts that happen to agree prove nothing
+        return Interval(mean, mean, mean) if len(values) >= ENOUGH_PAIRS or mean == 0 else Interval(mean, -np.inf, np.inf)
     resampled = values[_resamples(len(values))]
     errors = _standard_error(resampled)
     drawn = errors > 0  # a resample of one value, again and again, has no error to divide by

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import resource
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from kaslite.blueprints import Blueprint
     from kaslite.experiment.config import RunConfig
+    from kaslite.experiment.run import RunResult
     from kaslite.experiment.run_directory import Metrics
     from kaslite.proof.arm import Arm, Lane, Measure, Row, Trial
 
@@ -38,6 +40,7 @@ class Job:
     config: RunConfig
     folder: Path  # under which the run gets its own
     blueprints: tuple[Blueprint, ...]  # known in it only
+    code: str  # digest of the code that plans it; a worker may find other files by then
     measure: Measure | None
     lane: Lane  # for the measure
 
@@ -54,13 +57,12 @@ class Job:
     @property
     def provenance(self) -> Row:
         """What its numbers depend on."""
-        return {"config": config_digest(self.config), "code": code_digest()}
+        return {"config": config_digest(self.config), "code": self.code}
 
     @property
     def directory(self) -> RunDirectory:
         """The folder of the run."""
-        code = self.provenance["code"]
-        return RunDirectory(self.folder / self.trial / self.arm / code / run_name(self.config))
+        return RunDirectory(self.folder / self.trial / self.arm / self.code / run_name(self.config))
 
 
 def plan(trial: Trial, arm: Arm, rng_seed: int, lane: Lane, folder: Path) -> Job:
@@ -68,7 +70,7 @@ def plan(trial: Trial, arm: Arm, rng_seed: int, lane: Lane, folder: Path) -> Job
     settings = {**trial.settings, **arm.settings, "rng_seed": rng_seed}
     if arm.derive is not None:
         settings |= arm.derive(settings, lane)
-    return Job(trial.name, arm.name, rng_seed, resolve(settings), folder, trial.blueprints, arm.measure, lane)
+    return Job(trial.name, arm.name, rng_seed, resolve(settings), folder, trial.blueprints, code_digest(), arm.measure, lane)
 
 
 def carry_out(job: Job) -> Outcome:
@@ -80,8 +82,7 @@ def carry_out(job: Job) -> Outcome:
     directory = job.directory
     try:
         with registered(*job.blueprints):
-            begun = directory.events.exists()
-            metrics = (resume(directory) if begun else run(job.config, directory.path.parent)).metrics
+            metrics = _run(job.config, directory).metrics
             measured = {} if job.measure is None else job.measure(reopen(directory), job.lane)
     except KasliteError as error:
         raise KasliteError(f"the run of {job.title} failed: {error}") from error
@@ -91,9 +92,19 @@ def carry_out(job: Job) -> Outcome:
 
 
 def config_digest(config: RunConfig) -> str:
-    """Return a digest of the settings; not of the folder in which the run lies that this one starts from."""
-    content = json.dumps(config.model_dump(mode="json", exclude={"host_from"}), sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:12]
+    """Return a digest of the settings; in place of the folder of a run that this one starts from, of that one's settings."""
+    content = config.model_dump(mode="json", exclude={"host_from"})
+    if config.host_from is not None:
+        content["host_from"] = config_digest(RunDirectory(config.host_from).read_config())
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _run(config: RunConfig, directory: RunDirectory) -> RunResult:
+    """Run, or go on."""
+    if directory.events.exists():
+        return resume(directory)
+    shutil.rmtree(directory.path, ignore_errors=True)  # it was cut off before anything happened
+    return run(config, directory.path.parent)
 
 
 def _numbers(metrics: Metrics) -> Row:

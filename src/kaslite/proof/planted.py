@@ -1,7 +1,7 @@
 """Planted seeds: useless by construction, so that a gate which keeps one has been fooled.
 
 They pass through the whole life of a seed like any other, and are known only inside ``registered(*PLANTED)``.
-Not for: growing anything; nor for saying how often a gate is fooled (`kaslite.proof.calibration`).
+Not for: growing anything; nor for saying how often a gate is fooled (`kaslite.proof.claims.gate`).
 """
 
 from __future__ import annotations

@@ -5,11 +5,14 @@ Not for: what only shows, stores or judges numbers; it may change while they sta
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import platform
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+import sklearn
 import torch
 
 import kaslite
@@ -23,16 +26,26 @@ SOURCES = (
 
 @cache
 def code_digest() -> str:
-    """Return a digest of all that a number depends on beside the settings: our sources, PyTorch, Python."""
+    """Return a digest of all that a number depends on beside the settings: our sources, the libraries that compute, Python."""
     return digest_of(Path(kaslite.__file__).parent)
 
 
 def digest_of(package: Path) -> str:
-    """Return the digest of the sources in a folder; what is not there yet counts for nothing."""
-    digest = hashlib.sha256(f"{torch.__version__} {platform.python_version()}".encode())
+    """Return the digest of the sources in a folder, but for comments and docstrings; what is not there counts for nothing."""
+    versions = torch.__version__, np.__version__, sklearn.__version__, platform.python_version()
+    digest = hashlib.sha256(" ".join(versions).encode())
     for source in SOURCES:
         place = package / source
         for file in sorted(place.rglob("*.py")) if place.is_dir() else [place] if place.exists() else []:
             digest.update(file.relative_to(package).as_posix().encode())
-            digest.update(file.read_bytes())
+            digest.update(_instructions(file.read_text(encoding="utf-8")).encode())
     return digest.hexdigest()[:12]
+
+
+def _instructions(source: str) -> str:
+    """Return what a source does, without what it says about it."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return ast.dump(tree)

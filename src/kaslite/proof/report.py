@@ -6,17 +6,20 @@ A pure function of claims and rows, so the page can be made again from the rows 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from kaslite.proof.arm import Table
 from kaslite.proof.finding import Verdict, overall
+from kaslite.proof.rows import read_rows
 from kaslite.proof.scale import SCALES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from kaslite.proof.arm import Claim, Row, Scale, Table, Trial
+    from kaslite.proof.arm import Claim, Row, Scale, Trial
     from kaslite.proof.finding import Finding
     from kaslite.signals.interval import Interval
 
@@ -71,6 +74,14 @@ class Result:
         }
 
 
+def judged_rows(claim: Claim, scale: Scale, folder: Path) -> Result:
+    """Judge what is there of a claim, however many rng seeds that is."""
+    rows = [] if claim.trials is None else read_rows(folder / f"{claim.name}.csv")
+    if not rows:
+        return judged(claim, None, scale)
+    return judged(claim, Table(rows), replace(scale, rng_seeds=sorted({row["rng_seed"] for row in rows})))
+
+
 def judged(claim: Claim, table: Table | None, scale: Scale) -> Result:
     """Judge the rows of a claim."""
     findings = [] if table is None or claim.judge is None else claim.judge(table)
@@ -82,15 +93,26 @@ def summary(results: Sequence[Result]) -> str:
     lines = []
     for result in results:
         lines.append(f"{result.claim.name:5} {result.verdict:14} {result.claim.says}")
-        lines += [f"      {finding.verdict:14} {finding.says}: {_number(finding)}" for finding in result.findings]
-    return "\n".join(lines)
+        lines += [f"      {finding.verdict:14} {_says(finding)}: {_number(finding)}" for finding in result.findings]
+    return "\n".join([*lines, *_caution(results)])
 
 
 def page(results: Sequence[Result]) -> str:
     """Return the results as Markdown."""
     head = "| Claim | | Bar | Verdict |\n|---|---|---|---|\n"
     rows = (f"| {r.claim.name} | {r.claim.says} | {r.claim.bar} | **{r.verdict}** |\n" for r in results)
-    return head + "".join(rows) + "".join(_section(result) for result in results if result.table is not None)
+    sections = (_section(result) for result in results if result.table is not None)
+    return "".join([*(f"{line}\n\n" for line in _caution(results)), head, *rows, *sections])
+
+
+def _caution(results: Sequence[Result]) -> list[str]:
+    if all(result.scale.effort == 1 for result in results):
+        return []
+    return ["These runs are short: they show that all of it works, and nothing else. Verdicts count with --full."]
+
+
+def _says(finding: Finding) -> str:
+    return finding.says if finding.decides else f"{finding.says} (beside the claim)"
 
 
 def _section(result: Result) -> str:
@@ -112,8 +134,7 @@ def _section(result: Result) -> str:
 
 
 def _finding_row(finding: Finding) -> str:
-    says = finding.says if finding.decides else f"{finding.says} (beside the claim)"
-    return f"| {says} | {_number(finding)} | > {finding.bar:g} | {finding.verdict} |"
+    return f"| {_says(finding)} | {_number(finding)} | > {finding.bar:g} | {finding.verdict} |"
 
 
 def _number(finding: Finding) -> str:
@@ -128,7 +149,9 @@ def format_interval(interval: Interval) -> str:
     ('+0.0312 (+0.0251 to +0.0401)', '+1.50 (-0.50 to +3.50)')
     """
     width = interval.upper - interval.lower
-    decimals = 2 if not math.isfinite(width) or width <= 0 else min(6, max(2, 1 - math.floor(math.log10(width / 2))))
+    if not math.isfinite(width):
+        return f"{interval.mean:+.2f} (too few pairs)"
+    decimals = 2 if width <= 0 else min(6, max(2, 1 - math.floor(math.log10(width / 2))))
     return f"{interval.mean:+.{decimals}f} ({interval.lower:+.{decimals}f} to {interval.upper:+.{decimals}f})"
 
 

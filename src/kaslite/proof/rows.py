@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kaslite.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from kaslite.proof.arm import Row
@@ -34,13 +34,15 @@ def read_rows(path: Path) -> list[Row]:
     """
     try:
         lines = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-        return [{name: _value(name, text) for name, text in line.items()} for line in lines]
+        return [_row(line) for line in lines]
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise StorageError(f"cannot read the rows {path}: {error.strerror}.") from error
+        raise StorageError(f"cannot read {path}: {error.strerror}; choose another folder with --results_dir.") from error
     except (ValueError, TypeError, csv.Error) as error:
-        raise StorageError(f"the rows {path} are damaged: {error}; remove the file to run them again.") from error
+        raise StorageError(
+            f"the rows {path} are damaged: {error}; remove the file, and what has been run is read from its runs."
+        ) from error
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
@@ -77,6 +79,12 @@ def _columns(rows: Sequence[Row]) -> list[str]:
     for name in (*IDENTITY, *PROVENANCE, *UNSTABLE):
         measured.pop(name, None)
     return [*IDENTITY, *measured, *PROVENANCE, *UNSTABLE]
+
+
+def _row(line: Mapping[str, str | None]) -> Row:
+    if not all(line.get(name) for name in IDENTITY):
+        raise ValueError(f"each line needs {', '.join(IDENTITY)}")
+    return {name: _value(name, text) for name, text in line.items()}
 
 
 def _value(name: str, text: str | None) -> Any:

@@ -7,13 +7,14 @@ Not for: settings (`kaslite.proof.claims`), or one run (`kaslite.proof.job`).
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from kaslite.proof.arm import Outcome, Table
 from kaslite.proof.job import plan
-from kaslite.proof.rows import IDENTITY, read_rows, write_rows
+from kaslite.proof.rows import IDENTITY, UNSTABLE, read_rows, write_rows
 from kaslite.proof.workers import InThisProcess, Processes
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def prove(claim: Claim, scale: Scale, folder: Path, *, workers: int, tell: Tell)
     lanes = [_Course(trial, rng_seed, folder / claim.name, book) for rng_seed in scale.rng_seeds for trial in trials]
     at_once = max(1, workers)
     with Processes() if workers else InThisProcess() as crew:
-        _run(lanes, crew, at_once, lambda job: tell(job.title, book.done, book.total, book.left_s / at_once))
+        _run(lanes, crew, at_once, lambda job: tell(job.title, book.done, book.total, book.left_s(at_once)))
     return Table(book.rows())
 
 
@@ -60,32 +61,38 @@ class _Book:
         self._earlier = {_key(row): row for row in read_rows(path)}
         self._rows: dict[tuple[str, str, int], Row] = {}
         self.total = len(self._wanted)
+        self._started_s = time.monotonic()
+        self._new_s = 0.0  # what the new runs took by themselves
 
     @property
     def done(self) -> int:
         """How many runs are over."""
         return len(self._rows)
 
-    @property
-    def left_s(self) -> float:
-        """How long the rest will take one worker: as long as runs of the same arms took, or else as long as all did."""
+    def left_s(self, at_once: int) -> float:
+        """Return how long the rest will take: by what runs of the same arms took, or all, and by what it takes to start one."""
         known: dict[tuple[str, str], list[float]] = {}
         for (trial, arm, _), row in self._rows.items():
-            known.setdefault((trial, arm), []).append(row["wall_s"])
+            known.setdefault((trial, arm), []).append(row["wall_s"] or 0.0)
         overall = fmean(second for seconds in known.values() for second in seconds)
-        return sum(fmean(known.get(key[:2], [overall])) for key in self._wanted if key not in self._rows)
+        starting = max(1.0, (time.monotonic() - self._started_s) * at_once / self._new_s) if self._new_s else 1.0
+        left = (key for key in self._wanted if key not in self._rows and key not in self._earlier)
+        return starting * sum(fmean(known.get(key[:2], [overall])) for key in left) / at_once
 
     def find(self, job: Job) -> Row | None:
-        """Return the row of an earlier proof, if it had the same settings and the same code."""
+        """Return the row of an earlier proof, if it had the same settings and the same code, and its run says the same."""
         row = self._earlier.get(_key(job.identity))
-        if row is None or any(row[name] != value for name, value in job.provenance.items()):
+        if row is None or any(row.get(name) != value for name, value in job.provenance.items()):
             return None
-        return row
+        result = job.directory.read_metrics() or {}  # without the run nothing can be derived from it
+        stable = result.keys() - set(UNSTABLE)
+        return row if stable and all(row.get(name) == result[name] for name in stable) else None
 
     def keep(self, row: Row, *, new: bool) -> None:
         """Take a row, and write all if it is new: the earlier ones too that were not asked for again yet."""
         self._rows[_key(row)] = row
         if new:
+            self._new_s += row["wall_s"]
             known = {**self._earlier, **self._rows}
             order = [*self._wanted, *sorted(known.keys() - set(self._wanted))]
             write_rows(self._path, [known[key] for key in order if key in known])

@@ -83,9 +83,12 @@ class Processes:
         """Begin with a job."""
         ours, theirs = self._context.Pipe(duplex=False)
         process = self._context.Process(target=_carry_out, args=(job, theirs))
-        process.start()
-        theirs.close()
-        self._running[ours] = job, process
+        try:
+            process.start()
+        finally:  # an interrupt may come while it starts
+            theirs.close()
+            if process.pid is not None:
+                self._running[ours] = job, process
 
     def next_done(self) -> tuple[Job, Outcome]:
         """Wait until one is done."""

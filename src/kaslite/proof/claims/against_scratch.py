@@ -88,7 +88,26 @@ def judge(table: Table) -> list[Finding]:
         theirs = table.column(task, "scratch", "train_flops")
         saved = paired_interval([1 - ours[seed] / theirs[seed] for seed in sorted(ours.keys() & theirs.keys())])
         findings.append(Finding(f"{task}: part of the FLOPs of scratch at equal epochs that is saved", saved))
-    return findings
+    return findings + [_beside(table, task, *pair) for task in table.trials for pair in _PAIRS]
+
+
+_PAIRS = (
+    ("grown", "static", "the plateau rule against never growing"),
+    ("grown", "random", "the plateau rule against growing at random (which keeps all that it grows)"),
+    ("grown", "periodic", "the plateau rule against growing in turn (likewise)"),
+    ("grown", "replay", "the plateau rule against its own schedule, without what it tried in vain"),
+    ("replay", "scratch", "growing at that time against all at the start"),
+    ("replay", "no_shadow", "shadow training"),
+    ("replay", "no_ramp", "a ramp"),
+    ("replay", "neither", "both"),
+    ("replay", "reset_moments", "keeping the moments"),
+    ("static", "rewarmed", "not rewarming the rate of a host that never grows"),
+)
+
+
+def _beside(table: Table, task: str, arm: str, other: str, says: str) -> Finding:
+    gain = paired_interval(table.differences(task, other, arm, "test_loss"))
+    return Finding(f"{task}: {says}: test loss saved, nats", gain, decides=False)
 
 
 AGAINST_SCRATCH = Claim(

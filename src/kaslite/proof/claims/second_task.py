@@ -70,8 +70,8 @@ def judge(table: Table) -> list[Finding]:
     says = "second task: test accuracy above full fine-tuning, points"
     return [
         Finding(says, paired_interval(lost), bar=-MOST_POINTS_LOST),
-        Finding("first task: largest change of an output, below 0", paired_interval(changes), bar=-1e-12),
-        Finding("part of the host's parameters that stays free, of the 10 % that may be new", paired_interval(room)),
+        Finding("first task: largest change of an output, negative; 0 is bit for bit", paired_interval(changes), bar=-1e-12),
+        Finding("room left of the 10 % of parameters that may be new, share of the host's", paired_interval(room)),
         Finding(
             "first task: test accuracy above full fine-tuning, points",
             paired_interval([100 * gain for gain in forgotten]),
