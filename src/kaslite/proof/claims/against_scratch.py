@@ -34,6 +34,8 @@ TASKS: dict[str, Settings] = {
     "spirals": {"problem_type": "spirals", "hidden_dim": 8, "rotations": 2.0},
 }
 """Hosts that are too small for their tasks, so that there is something to grow for."""
+EPOCHS = {"digits": 60, "spirals": 150}
+"""After the warm-up."""
 _SHARED: Settings = {"keep_checkpoints": 1, "shadow_lr": 1e-2}
 
 _CONTROLS = (
@@ -64,17 +66,21 @@ def trials(scale: Scale) -> tuple[Trial, ...]:
         for width in (WIDTHS[:1] if scale.effort < 1 else WIDTHS)
     )
     grown = Arm("grown", "the plateau rule decides")
-    epochs = {
+    return tuple(
+        Trial(name, {**_SHARED, **settings, **_durations(scale, EPOCHS[name])}, (grown, *_CONTROLS, *sweep))
+        for name, settings in TASKS.items()
+    )
+
+
+def _durations(scale: Scale, epochs: int) -> Settings:
+    return {
         "warm_up_epochs": scale.epochs(20),
-        "adaptation_epochs": scale.epochs(150),
+        "adaptation_epochs": scale.epochs(epochs),
         "patience": max(3, scale.epochs(8)),
         "shadow_epochs": scale.epochs(5),
         "trial_epochs": max(4, scale.epochs(20)),
         "blend_steps": max(1, round(100 * scale.effort)),
     }
-    return tuple(
-        Trial(name, {**_SHARED, **settings, **epochs}, (grown, *_CONTROLS, *sweep)) for name, settings in TASKS.items()
-    )
 
 
 def judge(table: Table) -> list[Finding]:
