@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 from pathlib import Path
@@ -73,9 +74,9 @@ def draw(table: Table) -> None:
         points = []
         for trial in table.trials:
             losses = list(table.column(trial, arm, "test_loss").values())
-            if losses:
+            interval = paired_interval(losses)
+            if math.isfinite(interval.lower):  # enough rng seeds
                 spent = fmean(table.column(trial, arm, "train_flops").values()) / 1e12
-                interval = paired_interval(losses)
                 points.append((spent, interval.mean, interval.mean - interval.lower, interval.upper - interval.mean))
         flops, means, below, above = zip(*sorted(points), strict=True)
         axes.errorbar(flops, means, yerr=(below, above), marker="o", capsize=3, label=title)

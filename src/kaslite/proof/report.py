@@ -150,7 +150,7 @@ def format_interval(interval: Interval) -> str:
     """
     width = interval.upper - interval.lower
     if not math.isfinite(width):
-        return f"{interval.mean:+.2f} (too few pairs)"
+        return "not yet run" if math.isnan(interval.mean) else f"{interval.mean:+.2f} (too few pairs)"
     decimals = 2 if width <= 0 else min(6, max(2, 1 - math.floor(math.log10(width / 2))))
     return f"{interval.mean:+.{decimals}f} ({interval.lower:+.{decimals}f} to {interval.upper:+.{decimals}f})"
 
