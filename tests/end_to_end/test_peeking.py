@@ -58,19 +58,18 @@ def peekers(claim: Claim, folder: Path, monkeypatch: pytest.MonkeyPatch) -> set[
             patch.setattr(Problem, "load", lambda *arguments, change=change: change(load(*arguments)))
             rows[name] = prove_tiny(claim, folder / name, scale=ONE).rows
     pairs = zip(rows["true"], rows["scrambled"], strict=True)
-    return {one["arm"] for one, other in pairs for name in one if name not in READ_THERE and one[name] != other[name]}
+    return {one["arm"] for one, other in pairs for name in one if not _is_read_there(name) and one[name] != other[name]}
+
+
+def _is_read_there(name: str) -> bool:
+    """Say whether a column holds what is read off the test split, or off an arm that was trained before."""
+    return name in READ_THERE or name.startswith("measured_")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if claim.trials is not None])
 def test_no_arm_of_any_claim_peeks_at_the_test_split(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert peekers(CLAIMS[name], tmp_path, monkeypatch) == set()
-
-
-def test_a_measure_that_peeks_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = Arm("honest", "", measure=lambda experiment, _: {"measured_epochs": experiment.grower.epoch})
-    peeking = Arm("peeking", "", measure=lambda experiment, _: {"measured_sum": experiment.task.test.targets[:20].sum().item()})
-    assert peekers(tiny_claim(GROWN, honest, peeking, STATIC), tmp_path, monkeypatch) == {"peeking"}
 
 
 def test_a_controller_that_peeks_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
