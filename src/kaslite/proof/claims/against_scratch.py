@@ -75,7 +75,7 @@ def trials(scale: Scale) -> tuple[Trial, ...]:
 def _durations(scale: Scale, epochs: int) -> Settings:
     return {
         "warm_up_epochs": scale.epochs(20),
-        "adaptation_epochs": scale.epochs(epochs),
+        "adaptation_epochs": max(8, scale.epochs(epochs)),
         "patience": max(3, scale.epochs(8)),
         "shadow_epochs": scale.epochs(5),
         "trial_epochs": max(4, scale.epochs(20)),
