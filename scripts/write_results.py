@@ -54,13 +54,12 @@ def whole_page(found: Sequence[Result]) -> str:
 
 
 def readme_with(judged_claims: Sequence[Result], text: str) -> str:
-    """Return the README with the table between its two marks."""
+    """Return the README with what each verdict rests on between its two marks."""
     lines = ["| Claim | Found (mean, 95 % interval) | Verdict |", "|---|---|---|"]
     for result in (result for result in judged_claims if result.findings):
         lines.append(f"| **{result.claim.name}** {result.claim.says} | bar: {result.claim.bar} | **{result.verdict}** |")
-        lines += [
-            f"| | {finding.says}: {format_interval(finding.interval)} | {finding.verdict} |" for finding in result.findings
-        ]
+        deciding = (finding for finding in result.findings if finding.decides)
+        lines += [f"| | {found.says}: {format_interval(found.interval)} | {found.verdict} |" for found in deciding]
     table = "\n".join(lines)
     return re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: f"{BEGIN}\n{table}\n{END}", text, flags=re.DOTALL)
 

@@ -1,6 +1,6 @@
 """The results page: what was claimed, what was found, and what every arm did and cost; losses included.
 
-A pure function of claims and rows, so the page can be made again from the rows alone. Not for: judging.
+Everything follows from claims and rows, so the page can be made again from the rows alone. Not for: judging.
 """
 
 from __future__ import annotations
