@@ -149,3 +149,12 @@ def test_a_run_that_was_cut_off_before_anything_happened_is_begun_anew(tmp_path:
     log.parent.mkdir()
     assert stable(prove_tiny(tiny_claim(), tmp_path).rows) == stable(first.rows)
     assert len(list(log.parent.parent.iterdir())) == 2  # one for each rng seed
+
+
+def test_an_interrupt_tells_what_is_kept_and_how_to_go_on(tmp_path: Path) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="1 of 4 runs are kept; the same command goes on"):
+        prove(tiny_claim(), SCALE, tmp_path, workers=0, tell=interrupt)
+    assert len(read_rows(tmp_path / "X.csv")) == 1

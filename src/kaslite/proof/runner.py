@@ -47,8 +47,11 @@ def prove(claim: Claim, scale: Scale, folder: Path, *, workers: int, tell: Tell)
     book = _Book(folder / f"{claim.name}.csv", trials, scale.rng_seeds)
     lanes = [_Course(trial, rng_seed, folder / claim.name, book) for rng_seed in scale.rng_seeds for trial in trials]
     at_once = max(1, workers)
-    with Processes() if workers else InThisProcess() as crew:
-        _run(lanes, crew, at_once, lambda job: tell(job.title, book.done, book.total, book.left_s(at_once)))
+    try:
+        with Processes() if workers else InThisProcess() as crew:
+            _run(lanes, crew, at_once, lambda job: tell(job.title, book.done, book.total, book.left_s(at_once)))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"{book.done} of {book.total} runs are kept; the same command goes on from here.") from None
     return Table(book.rows())
 
 
