@@ -79,6 +79,7 @@ class Growth:
         lr: float = 1e-2,
         fixed_steps: int = 4,
         tick: str = "step",
+        strategy: str = "FIXED_RAMP",
         steps_per_epoch: int = 4,
         chunked: bool = False,
         optimize: Callable[[nn.Module], Optimizer] | None = None,
@@ -100,7 +101,7 @@ class Growth:
             self.optimizer,
             controller=self.controller,
             evaluate=self.evaluate if measured else None,
-            blending=BlendingConfig(fixed_steps=fixed_steps, tick=tick),
+            blending=BlendingConfig(fixed_steps=fixed_steps, tick=tick, strategy=strategy),
             **{
                 "schedulers": [] if self.scheduler is None else [self.scheduler],
                 "progress_thresh": 1.0,  # no seed blends by itself

@@ -17,6 +17,9 @@ def seed(state=SeedState.DORMANT, layer="a", index=0, **facts):
         "held_epochs": 0,
         "alpha": 0.0,
         "ramp": 0.0,
+        "blend_strategy": None,
+        "drift": None,
+        "scale_drift": None,
         "training_progress": None,
         "removal_cost": None,
         "baseline_loss": None,
@@ -42,8 +45,6 @@ def observe(*seeds, val_loss=1.0, val_accuracy=0.5, health=None, blueprints=("ml
         val_loss=val_loss,
         val_accuracy=val_accuracy,
         health=health or dict.fromkeys(layers, 1.0),
-        drift=dict.fromkeys(layers, 0.0),
-        scale_drift=dict.fromkeys(layers, 0.0),
         blueprints=blueprints if isinstance(blueprints, dict) else dict.fromkeys(layers, blueprints),
         seeds=seeds,
     )

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kaslite import blueprints, testing
-    from kaslite.blending import BlendingConfig, BlendingStrategy, FixedRampBlending
+    from kaslite.blending import (
+        STRATEGIES,
+        BlendingConfig,
+        BlendingStrategy,
+        BlendSignals,
+        DriftControlledBlending,
+        FixedRampBlending,
+        GradNormGatedBlending,
+        PerformanceLinkedBlending,
+        get_strategy,
+    )
     from kaslite.blueprints import blueprint
     from kaslite.controllers import Advance, Cull, Decision, Fossilize, Germinate, Observation, Plateau, Wait
     from kaslite.errors import KasliteError, RefusedError, UsageError
@@ -24,10 +34,12 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Advance": "kaslite.controllers",
+    "BlendSignals": "kaslite.blending",
     "BlendingConfig": "kaslite.blending",
     "BlendingStrategy": "kaslite.blending",
     "Cull": "kaslite.controllers",
     "Decision": "kaslite.controllers",
+    "DriftControlledBlending": "kaslite.blending",
     "Durations": "kaslite.training",
     "Evaluation": "kaslite.training",
     "Event": "kaslite.events",
@@ -35,11 +47,14 @@ _HOME = {
     "Fossilize": "kaslite.controllers",
     "Germinate": "kaslite.controllers",
     "GovernorConfig": "kaslite.training",
+    "GradNormGatedBlending": "kaslite.blending",
     "Grower": "kaslite.training",
     "KasliteError": "kaslite.errors",
     "Observation": "kaslite.controllers",
+    "PerformanceLinkedBlending": "kaslite.blending",
     "Plateau": "kaslite.controllers",
     "RefusedError": "kaslite.errors",
+    "STRATEGIES": "kaslite.blending",
     "SeedState": "kaslite.lifecycle",
     "SeededModel": "kaslite.seeds",
     "Span": "kaslite.seeds",
@@ -47,16 +62,20 @@ _HOME = {
     "UsageError": "kaslite.errors",
     "Wait": "kaslite.controllers",
     "blueprint": "kaslite.blueprints",
+    "get_strategy": "kaslite.blending",
     "load": "kaslite.training",
     "save": "kaslite.training",
 }
 
 __all__ = [
+    "STRATEGIES",
     "Advance",
+    "BlendSignals",
     "BlendingConfig",
     "BlendingStrategy",
     "Cull",
     "Decision",
+    "DriftControlledBlending",
     "Durations",
     "Evaluation",
     "Event",
@@ -64,9 +83,11 @@ __all__ = [
     "Fossilize",
     "Germinate",
     "GovernorConfig",
+    "GradNormGatedBlending",
     "Grower",
     "KasliteError",
     "Observation",
+    "PerformanceLinkedBlending",
     "Plateau",
     "RefusedError",
     "SeedState",
@@ -77,6 +98,7 @@ __all__ = [
     "Wait",
     "blueprint",
     "blueprints",
+    "get_strategy",
     "load",
     "save",
     "testing",

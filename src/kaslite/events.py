@@ -68,14 +68,15 @@ class SeedReading:
     blueprint_id: str | None
     alpha: float  # its weight in the forward pass
     ramp: float  # progress of its blend, in [0, 1]
-    drift: float | None  # 1 - cosine between its layer's feature with and without the layer's seeds
+    drift: float | None  # 1 - cosine between its layer's feature without it and with it; in TRAINING: with all of it
     health: float | None  # variance of its layer's feature over the validation samples
     training_progress: float | None  # cosine between its delta and the descent direction, in [0, 1]
     removal_cost: float | None  # mean rise of the validation loss when it is switched off
-    scale_drift: float | None = None  # log of the ratio of the norms of its layer's feature with and without the seeds
+    scale_drift: float | None = None  # log of the ratio of the norms of these features
     grad_norm: float | None = None  # of the seed's own gradients
     grad_ratio: float | None = None  # norm of the seed's gradients : norm of the host's
     twin_gain: float | None = None  # what it adds to a twin of the network without it
+    blend_strategy: str | None = None  # by which it blends, or blended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +124,30 @@ class SeedStateChanged(_SeedFact):
     from_state: str
     to_state: str
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlendStrategyChosen(_SeedFact):
+    """A blend begins; told once a blend, before its ramp first moves."""
+
+    type: Literal["blend_strategy_chosen"] = "blend_strategy_chosen"
+    seed_id: tuple[str, int]  # (layer, seed)
+    strategy_name: str
+    telemetry: dict[str, float | None]  # what it was chosen by: health_signal, drift, baseline_loss, current_loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlendCompleted(_SeedFact):
+    """A ramp has reached .99: its seed is in. A blend that does not get there ends with `SeedCulled`."""
+
+    type: Literal["blend_completed"] = "blend_completed"
+    seed_id: tuple[str, int]  # (layer, seed)
+    strategy_name: str
+    duration_epochs: int  # that of its first tick and this one included
+    initial_loss: float | None  # held-out loss when it began
+    final_loss: float | None  # held-out loss now
+    initial_drift: float | None  # of the whole seed, when it began
+    final_drift: float | None  # of the seed now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +230,8 @@ Event = (
     | DecisionMade
     | SeedGerminated
     | SeedStateChanged
+    | BlendStrategyChosen
+    | BlendCompleted
     | DriftWarned
     | SeedFossilized
     | SeedCulled

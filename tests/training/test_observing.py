@@ -30,7 +30,8 @@ def test_without_evaluate_what_nobody_says_is_unmeasured() -> None:
     observation = observed(Growth(measured=False), val_loss=1.0)
     assert observation.val_loss == 1.0
     assert observation.val_accuracy is None
-    assert observation.health == observation.drift == observation.scale_drift == {"blocks.0": None, "blocks.1": None}
+    assert observation.health == {"blocks.0": None, "blocks.1": None}
+    assert {(seed.drift, seed.scale_drift) for seed in observation.seeds} == {(None, None)}
 
 
 def test_an_unknown_metric_is_refused_with_the_known_ones() -> None:
@@ -44,15 +45,14 @@ def test_health_is_measured_on_layers_without_live_seeds_too() -> None:
     feature = growth.model.host.stem(growth.validation[0]).relu()
     expected = growth.model.host.blocks[0](feature).var(dim=0, correction=0).mean().item()
     assert observation.health["blocks.0"] == pytest.approx(expected, rel=1e-4)
-    assert observation.drift["blocks.0"] == pytest.approx(0, abs=1e-6)
+    assert observation.seeds[0].drift is None
 
 
 def test_drift_is_measured_where_a_seed_turns_the_feature() -> None:
-    observation = observed(Growth().reach(SeedState.SHADOWING))
-    assert observation.drift["blocks.0"] > 1e-4
-    assert abs(observation.scale_drift["blocks.0"]) > 1e-4
-    assert observation.drift["blocks.1"] == pytest.approx(0, abs=1e-6)
-    assert observation.scale_drift["blocks.1"] == 0
+    grown, dormant = observed(Growth().reach(SeedState.SHADOWING)).seeds
+    assert grown.drift > 1e-4
+    assert abs(grown.scale_drift) > 1e-4
+    assert (dormant.drift, dormant.scale_drift) == (None, None)
 
 
 def test_every_seed_is_observed_with_its_state_and_weight() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from kaslite.blending.base import BlendingStrategy
 
 if TYPE_CHECKING:
-    from kaslite.blending.base import BlendSignals
+    from kaslite.blending.base import BlendSignals, Signal
 
 
 @final
@@ -18,6 +18,8 @@ class FixedRampBlending(BlendingStrategy):
     >>> FixedRampBlending(BlendingConfig(fixed_steps=4)).update(BlendSignals(ramp=0.5))
     0.75
     """
+
+    reads: ClassVar[frozenset[Signal]] = frozenset()
 
     def update(self, signals: BlendSignals) -> float:
         """Return the ramp, one step higher."""

@@ -28,6 +28,9 @@ class SeedObservation:
     held_epochs: int  # epochs in a row in which the evidence spoke surely for it
     alpha: float
     ramp: float
+    blend_strategy: str | None  # by which it blends, or blended
+    drift: float | None  # 1 - cosine between its layer's feature without it and with it; in TRAINING: with all of it
+    scale_drift: float | None  # log ratio of the norms of these features
     training_progress: float | None  # in [0, 1]
     removal_cost: Interval | None  # validation loss without it minus with it, per sample
     twin_gain: Interval | None  # validation loss of its seedless twin minus the model's, per sample
@@ -46,8 +49,6 @@ class Observation:
     val_loss: float | None
     val_accuracy: float | None
     health: Mapping[str, float | None]  # by layer; low = hardly tells samples apart
-    drift: Mapping[str, float | None]  # by layer; 1 - cosine between its feature with and without its seeds
-    scale_drift: Mapping[str, float | None]  # by layer; log ratio of the norms of these features
     blueprints: Mapping[str, tuple[str, ...]]  # by layer: what can grow there, in the user's order
     seeds: tuple[SeedObservation, ...]  # all seeds, the dormant ones too
 

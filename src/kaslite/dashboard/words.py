@@ -6,6 +6,8 @@ Texts of a log are untrusted: what could steer a terminal is taken out. Not for:
 from __future__ import annotations
 
 from kaslite.events import (
+    BlendCompleted,
+    BlendStrategyChosen,
     DecisionMade,
     DriftWarned,
     EpochCompleted,
@@ -24,6 +26,8 @@ from kaslite.events import (
 PHASE_TITLES = {"phase_1": "Warm-up Training", "phase_2": "Adaptation"}
 
 _TOLD_BY_OTHERS = {"germinated", "fossilized", "culled"}  # entering these states has an event of its own
+
+_SeedEvent = SeedGerminated | SeedStateChanged | BlendStrategyChosen | BlendCompleted | SeedFossilized | SeedCulled
 
 
 def describe(event: Event) -> str | None:
@@ -73,8 +77,14 @@ def _describe(event: Event) -> str | None:
             return _seed(event)
 
 
-def _seed(event: SeedGerminated | SeedStateChanged | SeedFossilized | SeedCulled) -> str | None:
+def _seed(event: _SeedEvent) -> str | None:
     match event:
+        case BlendStrategyChosen():
+            readings = ", ".join(f"{name} {_reading(value)}" for name, value in event.telemetry.items())
+            return f"{_place(event)} blends by {event.strategy_name}: {readings}"
+        case BlendCompleted():
+            loss = f"held-out loss {number(event.initial_loss)} -> {number(event.final_loss)}"
+            return f"{_place(event)} blend completed in {event.duration_epochs} epochs by {event.strategy_name}: {loss}"
         case SeedGerminated():
             return f"{_place(event)} germinated: {event.blueprint_id}, {event.params:,} parameters"
         case SeedFossilized():
@@ -104,5 +114,9 @@ def _decision(event: DecisionMade) -> str | None:
     return f"decision: {event.decision} {event.layer}:{event.seed}{what}, because {event.reason}"
 
 
-def _place(event: SeedGerminated | SeedStateChanged | SeedFossilized | SeedCulled | DriftWarned) -> str:
+def _reading(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _place(event: _SeedEvent | DriftWarned) -> str:
     return f"{event.layer}:{event.seed}"

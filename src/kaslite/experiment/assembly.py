@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import kaslite
-from kaslite.blending import BlendingConfig
 from kaslite.errors import DataError, UsageError
 from kaslite.events import RunStarted, finite_or_none
+from kaslite.experiment.blending import blending_of
 from kaslite.experiment.controllers import CONTROLLERS, check_places, plan_of
 from kaslite.experiment.trained_host import take_trained_host
 from kaslite.randomness import global_stream
@@ -173,7 +173,7 @@ class Experiment:
             shadow_objective=config.shadow_objective,
             progress_thresh=config.progress_thresh,
             reset_moments=config.reset_moments,
-            blending=BlendingConfig(fixed_steps=config.blend_steps, tick="step"),
+            blending=blending_of(config),
             durations=Durations(probation_epochs=config.probation_epochs, embargo_epochs=config.embargo_epochs),
             emit=self.emit,
         )

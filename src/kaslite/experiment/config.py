@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kaslite.errors import StorageError, UsageError, unknown_name
+from kaslite.experiment.blending import BlendingSection, blending_of, merged
 from kaslite.experiment.controllers import CONTROLLERS, check_controller
 from kaslite.tasks import HOST_PATTERN, HOSTS, PROBLEMS, check_fit, fitting_hosts
 
@@ -76,6 +77,9 @@ class RunConfig(BaseModel):
         0.6, ge=0, le=1, description="Training progress at which a seed starts to blend by itself; 0: at once, untrained."
     )
     blend_steps: int = Field(100, ge=1, description="Optimizer steps of a blend.")
+    blending: BlendingSection | None = Field(
+        None, description="How a blend's ramp rises; without this section steadily, by 1 / blend_steps a step."
+    )
     drift_warn: float = Field(0.12, ge=0, description="Drift of a layer's feature, in direction or scale, that is warned of.")
     reset_moments: bool = Field(False, description="Forget the optimizer's moments when a seed joins it; for comparison.")  # noqa: FBT003
     evidence: Literal["removal", "twin", "none"] = Field(
@@ -111,11 +115,13 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
         UsageError: with the first setting that is unknown, out of range, or not for this problem.
         StorageError: if the file cannot be read.
     """
-    given = {**({} if file is None else _read(file)), **flags}
+    read = {} if file is None else _read(file)
+    given = {**read, **flags}
     for name in given:
         if name not in RunConfig.model_fields:
             raise unknown_name("setting", str(name), RunConfig.model_fields)
     given = {name: value for name, value in given.items() if value is not None}
+    given |= merged(flags.get("blending"), read.get("blending"), given)
     chosen = _chosen(given)
     host, problem = HOSTS[chosen["host"]], PROBLEMS[chosen["problem_type"]]
     unread = _unread(given, chosen["problem_type"])
@@ -125,6 +131,7 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
     if "input_dim" in given and config.input_dim != inputs:
         raise UsageError(f"input_dim is {config.input_dim}, but {config.problem_type} has {inputs} inputs; leave it out.")
     check_controller(config)
+    blending_of(config)
     return config.model_copy(update={"input_dim": inputs})
 
 

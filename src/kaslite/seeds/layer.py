@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from kaslite.seeds.span import Span
 
 
+CANDIDATE_ROWS = 256
+"""Samples of an evaluation on which a seed in shadow training is measured."""
+
+
 class SeedLayer(nn.Module):
     """The seeds of one span of the host.
 
@@ -152,7 +156,7 @@ class SeedLayer(nn.Module):
             for seed in self._shadowed:
                 after = pass_beside(seed, read, after)
         if self.probe is not None:
-            self.probe.see(before, after)
+            self._probe(self.probe, read, before, after)
         return None if after is before else with_feature(output, after)
 
     def _blend(self, read: Tensor, before: Tensor, *, watched: bool) -> Tensor:
@@ -168,12 +172,28 @@ class SeedLayer(nn.Module):
                 continue
             if slopes_seen and delta.requires_grad:
                 delta.register_hook(seed.note_arriving_slope)
-            after = seed.writes.put(after, seed.writes.of(after) + (seed.alpha * delta).to(before.dtype))
+            without, after = after, seed.writes.put(after, seed.writes.of(after) + (seed.alpha * delta).to(before.dtype))
+            if self.probe is not None:
+                self.probe.see_seed(seed.index, without, after)
+            if slopes_seen and seed.samples("drift"):
+                seed.sample_drift(without, after)
             if watched:  # summed on the device, and read when somebody asks: nothing here may wait for it
                 seed.delta_sum.add_(delta.detach().sum(dtype=torch.float32))
         if watched and self._blended:
             self.read_sum.add_(read.detach().sum(dtype=torch.float32))
         return after
+
+    def _probe(self, probe: Probe, read: Tensor, before: Tensor, after: Tensor) -> None:
+        """Look at the feature, and at what it would be if a seed in shadow training were fully in."""
+        probe.see(after)
+        for seed in self._shadowed:
+            if probe.has_seen(seed.index):
+                continue  # a part of the samples is enough, and costs next to nothing
+            rows = after[:CANDIDATE_ROWS]
+            delta = delta_or_fault(seed, seed.reads.of(read[:CANDIDATE_ROWS]), seed.writes.of(before[:CANDIDATE_ROWS]))
+            if delta is not None:
+                candidate = seed.writes.put(rows, seed.writes.of(rows) + (seed.blend_factor * delta).to(rows.dtype))
+                probe.see_seed(seed.index, rows, candidate)
 
     def _take_read(self) -> Tensor:
         read, self._read = self._read, None

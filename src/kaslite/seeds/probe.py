@@ -1,4 +1,4 @@
-"""A probe: looks at one layer's feature in every forward pass, with and without what the seeds add.
+"""A probe: looks at one layer's feature in every forward pass, with and without what its seeds add.
 
 Not for: training passes; a model is probed while it is evaluated.
 """
@@ -6,20 +6,31 @@ Not for: training passes; a model is probed while it is evaluated.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from kaslite.signals import feature as statistics
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far a seed changed its layer's feature: mean over the samples."""
+
+    cosine: float  # 1 - cosine between the feature without the seed and with it
+    scale: float  # log of the ratio of their norms
+
 
 @dataclass(frozen=True)
 class FeatureReading:
-    """What a probe saw: means over all samples that passed."""
+    """What a probe saw."""
 
-    health: float
-    drift: float
-    scale_drift: float
+    health: float  # mean over all samples that passed
+    drifts: Mapping[int, Drift]  # by the index of the seed
 
 
 class Probe:
@@ -28,23 +39,34 @@ class Probe:
     def __init__(self) -> None:
         self._samples: list[int] = []
         self._health: list[Tensor] = []  # one entry a pass
-        self._drifts: list[Tensor] = []  # samples times (drift, scale drift): only of passes with seeds
+        self._drifts: dict[int, list[Tensor]] = {}  # by seed, one entry a pass: samples times (drift, scale drift, 1)
 
-    def see(self, before: Tensor, after: Tensor) -> None:
-        """Look at a batch: the host's feature, and what the seeds made of it."""
-        if not len(before):
-            return
-        self._samples.append(len(before))
-        self._health.append(statistics.health(after))
-        if after is not before:
-            drifts = statistics.drift(before, after), statistics.scale_drift(before, after)
-            self._drifts.append(len(before) * torch.stack(drifts))
+    def see(self, feature: Tensor) -> None:
+        """Look at a batch of the feature as the host goes on with it."""
+        if len(feature):
+            self._samples.append(len(feature))
+            self._health.append(statistics.health(feature))
+
+    def see_seed(self, index: int, without: Tensor, with_it: Tensor) -> None:
+        """Look at a batch of the feature without one of the seeds, and with it."""
+        if len(without):
+            drifts = statistics.drift(without, with_it), statistics.scale_drift(without, with_it)
+            counted = torch.stack([*drifts, torch.ones_like(drifts[0])])
+            self._drifts.setdefault(index, []).append(len(without) * counted)
+
+    def has_seen(self, index: int) -> bool:
+        """Say whether a seed was looked at."""
+        return index in self._drifts
 
     def read(self) -> FeatureReading | None:
-        """Return the means over all samples, or ``None`` if none passed."""
+        """Return the means over the samples, or ``None`` if none passed."""
         total = sum(self._samples)
         if not total:
             return None
         health = sum(count / total * value for count, value in zip(self._samples, self._health, strict=True))
-        drift, scale_drift = torch.stack(self._drifts).sum(0).tolist() if self._drifts else (0.0, 0.0)
-        return FeatureReading(float(health), drift / total, scale_drift / total)
+        return FeatureReading(float(health), {index: _mean(passes) for index, passes in self._drifts.items()})
+
+
+def _mean(passes: list[Tensor]) -> Drift:
+    drift, scale_drift, samples = torch.stack(passes).sum(0).tolist()
+    return Drift(drift / samples, scale_drift / samples)

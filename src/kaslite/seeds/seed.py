@@ -6,7 +6,6 @@ Not for: deciding when it moves, or what the host does with its output.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,30 +17,14 @@ from kaslite.randomness import global_stream
 from kaslite.seeds.chunk import WHOLE, Chunk
 from kaslite.seeds.newborn import check_newborn
 from kaslite.seeds.objectives import check_can_learn
+from kaslite.seeds.record import SeedRecord
+from kaslite.signals.feature import drift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kaslite.blueprints import Blueprint, SeedShape
     from kaslite.seeds.reservoir import Reservoir
-    from kaslite.signals.evidence import Evidence
-    from kaslite.signals.interval import Interval
-
-
-@dataclass
-class SeedRecord:
-    """What is remembered of a seed from germination on."""
-
-    entered_epoch: int = 0  # epoch in which it entered its present state
-    baseline_loss: float | None = None  # validation loss at germination
-    baseline_accuracy: float | None = None  # validation accuracy at germination
-    training_progress: float | None = None  # in [0, 1]; of the last epoch
-    removal_cost: Interval | None = None  # of the last epoch
-    twin_gain: Interval | None = None  # of the last epoch
-    evidence: Evidence | None = None  # whichever of the two decides
-    held_epochs: int = 0  # epochs in a row in which the evidence spoke surely for it
-    grad_norm: float | None = None  # of its gradients, at one step of the last epoch
-    grad_ratio: float | None = None  # the same against the host's
 
 
 class Seed(nn.Module):
@@ -83,6 +66,8 @@ class Seed(nn.Module):
         self.alignment = torch.zeros(3)  # see seeds.alignment
         self.reservoir: Reservoir | None = None  # see seeds.reconstruction
         self.fault: str | None = None  # why it was left out of a forward pass; see seeds.fault
+        self.sampled_drift: Tensor | None = None  # of the last training step, if its blend asked for it
+        self.sampled_grad_norm: Tensor | None = None  # likewise
         self.clear_sums()
         self.alpha.zero_()
 
@@ -90,6 +75,11 @@ class Seed(nn.Module):
     def place(self) -> tuple[str, int]:
         """The seed's identity: layer and index."""
         return self.layer_name, self.index
+
+    @property
+    def weight(self) -> float:
+        """Its alpha, exactly: the buffer is a rounded copy."""
+        return self.blend_factor * self.ramp
 
     def learn_shape(self, shape: SeedShape, reads: Chunk, writes: Chunk) -> None:
         """Remember what the seed will read and write."""
@@ -142,7 +132,7 @@ class Seed(nn.Module):
     def set_ramp(self, ramp: float) -> None:
         """Set the ramp and bring the buffer up to date, in place: a compiled forward pass sees it, and stays valid."""
         self.ramp = ramp
-        self.alpha.fill_(self.blend_factor * ramp)
+        self.alpha.fill_(self.weight)
 
     @contextmanager
     def switched_off(self) -> Iterator[None]:
@@ -151,12 +141,21 @@ class Seed(nn.Module):
         try:
             yield
         finally:
-            self.alpha.fill_(self.blend_factor * self.ramp)
+            self.alpha.fill_(self.weight)
 
     def delta(self, feature: Tensor) -> Tensor:
         """Return what the seed would add to what it writes; ``feature`` is what it reads."""
         assert self.module is not None, "a seed without a module is in no forward pass"
         return self.module(feature)
+
+    def samples(self, signal: str) -> bool:
+        """Say whether its blend asks for a signal in the step that is running."""
+        blend = self.record.blend
+        return blend is not None and self.state is SeedState.BLENDING and blend.is_sampled(signal)
+
+    def sample_drift(self, without: Tensor, with_it: Tensor) -> None:
+        """Note how far the seed turns its layer's feature."""
+        self.sampled_drift = drift(without, with_it)
 
     def note_arriving_slope(self, gradient: Tensor) -> None:
         """Note the sum of a gradient of the loss by what the seed returned."""
@@ -192,6 +191,4 @@ class Seed(nn.Module):
 
     def extra_repr(self) -> str:
         """Say what it is and how far it has come."""
-        return (
-            f"{self.layer_name}:{self.index} {self.state} {self.blueprint_id or '-'} alpha={self.blend_factor * self.ramp:.2f}"
-        )
+        return f"{self.layer_name}:{self.index} {self.state} {self.blueprint_id or '-'} alpha={self.weight:.2f}"

@@ -5,9 +5,12 @@ Not for: clipping, or telling what is sick (`kaslite.training.faults`).
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from kaslite.lifecycle import SeedState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,6 +27,7 @@ class GradientNorms:
         self._model = model
         self._norms: dict[tuple[str, int], Tensor] | None = None  # None until this epoch's step
         self._host: Tensor | None = None
+        self._alphas: dict[tuple[str, int], float] = {}  # of blending seeds, when the norms were taken
 
     def read(self) -> None:
         """Write the norms into the records of the seeds, and measure the next epoch anew."""
@@ -33,23 +37,34 @@ class GradientNorms:
             norm = norms[seed.place].item() if seed.place in norms and seed.module is not None else None
             seed.record.grad_norm = norm
             seed.record.grad_ratio = norm / host if norm is not None and host else None
+            blend, alpha = seed.record.blend, self._alphas.get(seed.place)
+            if blend is not None and "grad_norm" not in blend.samples and norm is not None and alpha:
+                blend.grad_norm = norm / alpha if math.isfinite(norm) else None
         self._norms = self._host = None
+        self._alphas = {}
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was measured in the epoch that is running."""
         norms = None if self._norms is None else [[*place, norm] for place, norm in self._norms.items()]
-        return {"norms": norms, "host": self._host}
+        alphas = [[*place, alpha] for place, alpha in self._alphas.items()]
+        return {"norms": norms, "host": self._host, "alphas": alphas}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what another one measured."""
         norms = state["norms"]
         self._norms = None if norms is None else {(layer, index): norm for layer, index, norm in norms}
         self._host = state["host"]
+        self._alphas = {(layer, index): alpha for layer, index, alpha in state["alphas"]}
 
     def before_step(self) -> None:
-        """Measure, if this is the first step of the epoch that has something to measure."""
+        """Measure, if this is the first step of the epoch that has something to measure, and what blends ask for."""
+        for seed in self._model.live:
+            if seed.samples("grad_norm") and seed.ramp:  # at alpha 0 it learns nothing, and this says nothing of it
+                norm = _norm(seed.parameters())
+                seed.sampled_grad_norm = None if norm is None else norm / seed.weight
         if self._norms is not None:
             return
+        self._alphas = {seed.place: seed.weight for seed in self._model.live if seed.state is SeedState.BLENDING}
         self._norms = {s.place: norm for s in self._model.live if (norm := _norm(s.parameters())) is not None} or None
         self._host = _norm(self._model.host.parameters()) if self._norms else None
 

@@ -14,15 +14,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal
 
-from kaslite import blueprints as catalogue
 from kaslite.blending import BlendingConfig
 from kaslite.controllers.base import Advance, Cull, Decision, Fossilize, Germinate, Observation, Wait
 from kaslite.errors import RefusedError, StorageError, UsageError
 from kaslite.events import DecisionMade, Event
 from kaslite.lifecycle import ISOLATED, SeedState
-from kaslite.seeds.model import SeededModel
-from kaslite.seeds.objectives import can_learn, check_objective
-from kaslite.seeds.surgery import check_can_grow
+from kaslite.training.arguments import able_blueprints, check_arguments
 from kaslite.training.durations import Durations
 from kaslite.training.faults import FaultGuard
 from kaslite.training.governor import GovernorConfig
@@ -41,8 +38,8 @@ if TYPE_CHECKING:
 
     from torch.optim import Optimizer
 
-    from kaslite.blueprints import Blueprint
     from kaslite.controllers.base import Controller
+    from kaslite.seeds.model import SeededModel
     from kaslite.seeds.reconstruction import Metering
     from kaslite.training.evaluation import Evaluate
 
@@ -77,7 +74,7 @@ class Grower:
         shadow_objective: what a seed learns there: ``task``, ``gradient`` or ``reconstruct``.
         progress_thresh: training progress, in [0, 1], at which a seed starts to blend by itself; 0: at once, untrained.
         reset_moments: whether the optimizer forgets all its moments when a seed joins it: worse, and there for comparison.
-        blending: how seeds blend.
+        blending: how seeds blend; without it, all of them on the fixed ramp.
         durations: how long they stay in the states that they leave by time.
         governor: when to go back to the last healthy state, of which a copy is kept in main memory; ``None``: never.
         emit: called with each event as it happens.
@@ -107,11 +104,12 @@ class Grower:
         governor: GovernorConfig | None = GovernorConfig(),  # noqa: B008  frozen
         emit: Callable[[Event], None] = _ignore,
     ) -> None:
-        _check_arguments(model, optimizer, shadow_lr, progress_thresh)
+        blending = blending or BlendingConfig(strategy="FIXED_RAMP")
+        check_arguments(model, optimizer, shadow_lr, progress_thresh, blending)
         self.model = model
         self.optimizer = optimizer
         self.controller = controller
-        self.blueprints = _able(blueprints, shadow_objective)
+        self.blueprints = able_blueprints(blueprints, shadow_objective)
         self._parts = (controller, *schedulers)
         self._shadow_objective = shadow_objective
         self._emit = emit
@@ -133,7 +131,7 @@ class Grower:
             shadow_objective=shadow_objective,
             progress_thresh=progress_thresh,
             reset_moments=reset_moments,
-            blending=blending or BlendingConfig(),
+            blending=blending,
             durations=durations or Durations(),
         )
         self._order = StepOrder(optimizer, model.watch)
@@ -349,33 +347,6 @@ class Grower:
     def _take_events(self) -> list[Event]:
         events, self._events = self._events, []
         return events
-
-
-def _able(names: Sequence[str], objective: str) -> tuple[Blueprint, ...]:
-    """Return those of the named blueprints that can learn by the shadow objective."""
-    if not names:
-        raise UsageError(f"blueprints= is empty, so nothing could ever grow; known are: {', '.join(catalogue.names())}.")
-    check_objective(objective)
-    able = tuple(blueprint for blueprint in map(catalogue.get, names) if can_learn(blueprint, objective))
-    if not able:
-        raise UsageError(
-            f"nothing of blueprints= can learn by shadow_objective={objective!r}, which takes a blueprint with a child; "
-            "add 'autoencoder', or take another objective."
-        )
-    return able
-
-
-def _check_arguments(model: SeededModel, optimizer: Optimizer, shadow_lr: float, progress_thresh: float) -> None:
-    if not isinstance(model, SeededModel):
-        raise UsageError(f"the Grower was given a {type(model).__name__}; wrap it first: kaslite.SeededModel(host, at=...).")
-    check_can_grow(optimizer)
-    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-    if not any(id(parameter) in held for parameter in model.parameters()):
-        raise UsageError("the optimizer holds no parameter of the model; make it from model.parameters().")
-    if not shadow_lr > 0:
-        raise UsageError(f"shadow_lr is {shadow_lr}; a learning rate is positive.")
-    if not 0 <= progress_thresh <= 1:
-        raise UsageError(f"progress_thresh is {progress_thresh}; training progress lies in [0, 1].")
 
 
 def _decisions(answer: Decision | Sequence[Decision]) -> list[Decision]:

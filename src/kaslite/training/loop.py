@@ -159,13 +159,10 @@ class Trainer:
             self.grower.decide(observation)
 
     def _warn_of_drift(self, observation: Observation) -> None:
-        """Warn once each time that the layer of a growing seed passes the threshold, in direction or in scale."""
+        """Warn once each time that what a growing seed makes of its layer passes the threshold, in direction or in scale."""
         for seed in observation.seeds:
             growing = seed.state in GROWING and seed.alpha > 0
-            drifts: dict[Measure, float | None] = {
-                "cosine": observation.drift[seed.layer],
-                "scale": observation.scale_drift[seed.layer],
-            }
+            drifts: dict[Measure, float | None] = {"cosine": seed.drift, "scale": seed.scale_drift}
             for measure, drift in drifts.items():
                 key = seed.layer, seed.seed, measure
                 if not growing or drift is None or not abs(drift) > self.drift_warn:
@@ -216,12 +213,13 @@ def _readings(observation: Observation) -> Iterator[SeedReading]:
                 blueprint_id=seed.blueprint_id,
                 alpha=seed.alpha,
                 ramp=seed.ramp,
-                drift=finite_or_none(observation.drift[seed.layer]),
-                scale_drift=finite_or_none(observation.scale_drift[seed.layer]),
+                drift=finite_or_none(seed.drift),
+                scale_drift=finite_or_none(seed.scale_drift),
                 health=finite_or_none(observation.health[seed.layer]),
                 grad_norm=finite_or_none(seed.grad_norm),
                 grad_ratio=finite_or_none(seed.grad_ratio),
                 training_progress=seed.training_progress,
                 removal_cost=None if cost is None else finite_or_none(cost.mean),
                 twin_gain=None if gain is None else finite_or_none(gain.mean),
+                blend_strategy=seed.blend_strategy,
             )

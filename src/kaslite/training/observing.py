@@ -6,7 +6,7 @@ Not for: moving seeds.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from kaslite.blueprints import Blueprint
     from kaslite.seeds import Seed, SeededModel
-    from kaslite.seeds.probe import FeatureReading
+    from kaslite.seeds.probe import Drift, FeatureReading
     from kaslite.training.evaluation import Evaluate
     from kaslite.training.twin import Twins
 
@@ -37,11 +37,12 @@ class Observer:
         self._evaluate = None if evaluate is None else partial(evaluate_now, model, evaluate)
         self._twins = twins  # None: the evidence is the removal cost
         self._weighs = weigh  # False: there is no evidence
-        self._readings: dict[str, FeatureReading] = {}  # by layer
+        self.health: dict[str, float] = {}  # of each layer that was measured
         self._offered: dict[str, tuple[str, ...]] | None = None
         self.train_loss: float | None = None
         self.val_loss: float | None = None
         self.val_accuracy: float | None = None
+        self.held_out_loss: float | None = None  # by `evaluate`, whatever the caller says; without it the caller's
 
     def measure(self, metrics: Mapping[str, float]) -> None:
         """Take the caller's metrics, and measure the rest if there is a way to.
@@ -56,6 +57,7 @@ class Observer:
         measured = {} if evaluation is None else {"val_loss": evaluation.loss, "val_accuracy": evaluation.accuracy}
         known = {name: _number(value) for name, value in {**measured, **metrics}.items()}
         self.train_loss, self.val_loss, self.val_accuracy = map(known.get, ("train_loss", "val_loss", "val_accuracy"))
+        self.held_out_loss = self.val_loss if evaluation is None else evaluation.loss
         if self.val_accuracy is not None and not 0 <= self.val_accuracy <= 1:
             raise UsageError(f"val_accuracy is {self.val_accuracy}; an accuracy is a fraction in [0, 1], not a percentage.")
 
@@ -64,19 +66,30 @@ class Observer:
         if self.val_loss is None and self._evaluate is not None:
             evaluation = self._evaluate()
             self.val_loss, self.val_accuracy = evaluation.loss, evaluation.accuracy
+            self.held_out_loss = evaluation.loss
 
-    @property
-    def health(self) -> dict[str, float]:
-        """Health of each layer that was measured."""
-        return {name: reading.health for name, reading in self._readings.items()}
+    def look_at(self, seed: Seed) -> tuple[float | None, float | None]:
+        """Return the held-out loss and the drift of a seed as they are now; without ``evaluate``, as they last were."""
+        if self._evaluate is None:
+            return self.held_out_loss, seed.record.drift
+        with self._model.probing() as readings, global_streams_kept():  # what is measured for a seed's sake shifts no draws
+            loss = self._evaluate().loss
+        drift = _drift_of(seed, readings)
+        return loss, None if drift is None else drift.cosine
 
-    def state_dict(self) -> dict[str, float | None]:
+    def state_dict(self) -> dict[str, Any]:
         """Return the last measurement, as far as later moves ask for it."""
-        return {"val_loss": self.val_loss, "val_accuracy": self.val_accuracy}
+        return {
+            "val_loss": self.val_loss,
+            "val_accuracy": self.val_accuracy,
+            "held_out_loss": self.held_out_loss,
+            "health": self.health,
+        }
 
-    def load_state_dict(self, state: Mapping[str, float | None]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Remember what another one measured."""
         self.val_loss, self.val_accuracy = state["val_loss"], state["val_accuracy"]
+        self.held_out_loss, self.health = state["held_out_loss"], dict(state["health"])
 
     def improvement(self, seed: Seed) -> float | None:
         """Return the validation accuracy gained since the seed germinated, in percentage points."""
@@ -85,16 +98,12 @@ class Observer:
 
     def observation(self, epoch: int, blueprints: Sequence[Blueprint]) -> Observation:
         """Return all that is known at the end of ``epoch``."""
-        layers = self._model.layers
-        readings = {name: self._readings.get(name) for name in layers}
         return Observation(
             epoch=epoch,
             train_loss=self.train_loss,
             val_loss=self.val_loss,
             val_accuracy=self.val_accuracy,
-            health={name: None if reading is None else reading.health for name, reading in readings.items()},
-            drift={name: None if reading is None else reading.drift for name, reading in readings.items()},
-            scale_drift={name: None if reading is None else reading.scale_drift for name, reading in readings.items()},
+            health={name: self.health.get(name) for name in self._model.layers},
             blueprints=self._offers(blueprints),
             seeds=tuple(_observed(seed, epoch) for seed in self._model.seeds),
         )
@@ -113,8 +122,13 @@ class Observer:
 
     def _probe(self, evaluate: Callable[[], Evaluation]) -> Evaluation:
         # All of it eagerly: a compiled pass differs from an eager one by rounding, and that is no evidence.
-        with self._model.probing() as self._readings:
+        with self._model.probing() as readings:
             evaluation = evaluate()
+        self.health = {name: reading.health for name, reading in readings.items()}
+        for seed in self._model.seeds:
+            if seed.module is not None:
+                drift = _drift_of(seed, readings)
+                seed.record.drift, seed.record.scale_drift = (None, None) if drift is None else (drift.cosine, drift.scale)
         for seed in self._model.live if self._weighs else ():
             if seed.state in (SeedState.SHADOWING, SeedState.PROBATIONARY):
                 # What is measured for a seed's sake shifts nobody's draws.
@@ -134,6 +148,11 @@ class Observer:
         record.held_epochs = record.held_epochs + 1 if record.evidence and record.evidence.proves else 0
 
 
+def _drift_of(seed: Seed, readings: Mapping[str, FeatureReading]) -> Drift | None:
+    reading = readings.get(seed.layer_name)
+    return None if reading is None else reading.drifts.get(seed.index)
+
+
 def _fits(blueprint: Blueprint, seed: Seed) -> bool:
     return seed.shape is not None and blueprint.refusal(seed.shape) is None
 
@@ -151,8 +170,11 @@ def _observed(seed: Seed, epoch: int) -> SeedObservation:
         blueprint_id=seed.blueprint_id,
         epochs_in_state=epoch - record.entered_epoch,
         held_epochs=record.held_epochs,
-        alpha=seed.blend_factor * seed.ramp,
+        alpha=seed.weight,
         ramp=seed.ramp,
+        blend_strategy=None if record.blend is None else record.blend.strategy,
+        drift=record.drift,
+        scale_drift=record.scale_drift,
         training_progress=record.training_progress,
         removal_cost=record.removal_cost,
         twin_gain=record.twin_gain,

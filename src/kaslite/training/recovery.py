@@ -160,7 +160,7 @@ class Recovery:
                     seed=seed.index,
                     state=seed.state.value,
                     blueprint_id=seed.blueprint_id,
-                    alpha=seed.blend_factor * seed.ramp,
+                    alpha=seed.weight,
                 )
                 for seed in self._model.seeds
             ),

@@ -19,7 +19,7 @@ from kaslite.errors import StorageError
 from kaslite.lifecycle import SeedState
 from kaslite.randomness import global_stream
 from kaslite.seeds.chunk import Chunk
-from kaslite.seeds.seed import SeedRecord
+from kaslite.seeds.record import Blend, SeedRecord
 from kaslite.signals.evidence import Evidence
 from kaslite.signals.interval import Interval
 
@@ -88,7 +88,7 @@ def _capture_seed(seed: Seed) -> Tree:
 
 
 def _plain(value: Any) -> Any:
-    return asdict(value) if isinstance(value, Interval | Evidence) else value
+    return asdict(value) if isinstance(value, Interval | Evidence | Blend) else value
 
 
 @dataclass(frozen=True)
@@ -178,6 +178,8 @@ def _record(captured: Tree) -> SeedRecord:
     if captured["evidence"] is not None:
         evidence = captured["evidence"]
         record.evidence = Evidence(**{**evidence, "interval": Interval(**evidence["interval"])})
+    if record.blend is not None:
+        record.blend = Blend(**captured["blend"])
     return record
 
 

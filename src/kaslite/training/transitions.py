@@ -10,8 +10,6 @@ import math
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from kaslite import blueprints as catalogue
-from kaslite.blending import BlendSignals, FixedRampBlending
-from kaslite.blending.base import COMPLETE
 from kaslite.controllers.base import Advance, Cull, Decision, Fossilize, Germinate, Wait
 from kaslite.errors import RefusedError, UsageError
 from kaslite.events import Event, SeedCulled, SeedFossilized, SeedGerminated
@@ -19,6 +17,7 @@ from kaslite.lifecycle import ISOLATED, LIVE, SeedState
 from kaslite.seeds.reconstruction import unmetered
 from kaslite.seeds.shadow import ShadowTrainer
 from kaslite.seeds.surgery import add_parameters, forget_moments, remove_parameters
+from kaslite.training.blends import Blends
 from kaslite.training.gates import check_can_grow_into, check_may_advance, check_may_fossilize
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ class Transitions:
         self._progress_thresh = progress_thresh
         self._reset_moments = reset_moments
         self._durations = durations
-        self._strategy = FixedRampBlending(blending)
+        self._blends = Blends(blending, observer)
         # Not empty if the model is a copy, or was pickled, with seeds in training.
         self.trainers = {seed.place: self.trainer_of(seed) for seed in model.seeds if seed.state is SeedState.TRAINING}
 
@@ -106,7 +105,9 @@ class Transitions:
         return []
 
     def tick_epoch(self, seed: Seed) -> list[Event]:
-        """Take what is due after an epoch: a tick of the ramp, of a timer, or the end of shadow training."""
+        """Take what is due after an epoch: a tick of the ramp, of a timer, the end of shadow training or of a late blend."""
+        if seed.state is SeedState.BLENDING:
+            return self._end_blending_epoch(seed)
         events = self._tick_ramp(seed) if self.blending.tick == "epoch" else []
         if seed.state is SeedState.TRAINING:
             return self._check_progress(seed)
@@ -195,7 +196,7 @@ class Transitions:
         add_parameters(self._optimizer, newborns, self._model.parameters_near(seed.layer_name))
         if self._reset_moments:
             forget_moments(self._optimizer)
-        return [event]
+        return [event, self._blends.begin(seed, self.epoch)]
 
     def _tick_ramp(self, seed: Seed) -> list[Event]:
         if seed.state is SeedState.CULLED:
@@ -203,11 +204,27 @@ class Transitions:
             seed.set_ramp(lower if lower > ROUNDING else 0.0)
             if seed.ramp == 0.0:
                 return self._remove(seed)
+        elif seed.state is SeedState.BLENDING:
+            return self._tick_blend(seed, epochs_over=self.epoch - 1)
         elif seed.ramp < 1 and seed.state in LIVE - ISOLATED:
-            seed.set_ramp(self._strategy.update(BlendSignals(ramp=seed.ramp)))
-            if seed.state is SeedState.BLENDING and seed.ramp >= COMPLETE:
-                return [seed.move(SeedState.SHADOWING, epoch=self.epoch, reason="blend completed")]
+            self._blends.finish(seed)
         return []
+
+    def _tick_blend(self, seed: Seed, epochs_over: int) -> list[Event]:
+        completed = self._blends.tick(seed, self.epoch)
+        if completed is not None:
+            return [completed, seed.move(SeedState.SHADOWING, epoch=self.epoch, reason="blend completed")]
+        return self._cull_if_overdue(seed, epochs_over)
+
+    def _end_blending_epoch(self, seed: Seed) -> list[Event]:
+        self._blends.note_epoch(seed)
+        if self.blending.tick == "epoch":
+            return self._tick_blend(seed, epochs_over=self.epoch)
+        return self._cull_if_overdue(seed, epochs_over=self.epoch)
+
+    def _cull_if_overdue(self, seed: Seed, epochs_over: int) -> list[Event]:
+        reason = self._blends.overdue(seed, epochs_over)
+        return [] if reason is None else self.cull(seed, reason)
 
     def _fossilize(self, seed: Seed, reason: str) -> list[Event]:
         check_may_fossilize(seed, self._observer.val_loss, self._durations.probation_epochs)
