@@ -25,7 +25,7 @@ GAP = "  "
 def blending_rows(stats: BlendingStats) -> list[tuple[str, ...]]:
     """Return a row for each strategy that was chosen, its cells in the order of `HEADINGS`; ``-`` = not measured.
 
-    >>> from kaslite.telemetry.analytics import StrategyStats
+    >>> from kaslite.telemetry.analytics import BlendingStats, StrategyStats
     >>> blending_rows(BlendingStats({"FIXED_RAMP": StrategyStats(count=2, completed=1, epochs=3)}))
     [('FIXED_RAMP', '2', '3.0 epochs', '-', '1 / 0', '1')]
     """
@@ -57,7 +57,11 @@ def blending_table(stats: BlendingStats, width: int) -> Table:
         lines = heading.rsplit(" ", 1) if is_narrow else [heading]
         is_name = place == 0
         table.add_column(
-            "\n".join(lines), justify="left" if is_name else "right", no_wrap=not is_name, overflow="ellipsis", vertical="bottom"
+            "\n".join(lines),
+            justify="left" if is_name else "right",
+            no_wrap=not is_name,
+            overflow="ellipsis",
+            vertical="bottom",
         )
     for row in rows:
         table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))

@@ -45,7 +45,9 @@ def seed_table(seeds: Mapping[Place, SeedView], width: int) -> Table:
         width: columns of the terminal that there are; the last numbers are left out where they do not fit.
     """
     places = sorted(seeds, key=lambda place: seeds[place].state == "dormant")[:MOST_SEEDS]
-    rows = [[Text(plain(f"{layer}:{index}")), *_cells(seeds[layer, index])] for layer, index in seeds if (layer, index) in places]
+    rows = [
+        [Text(plain(f"{layer}:{index}")), *_cells(seeds[layer, index])] for layer, index in seeds if (layer, index) in places
+    ]
     names = (*ALWAYS, *IF_WIDE)[: _fitting(rows, width)]
     table = Table(title="Seed States")
     for name in names:

@@ -73,7 +73,7 @@ def render(view: RunView) -> RenderableType:
 
 
 class _Frame:
-    """Draws a view to the width that there is: a narrow terminal stacks what a wide one sets side by side, and has fewer columns."""
+    """Draws a view to the width that there is: a narrow terminal stacks what a wide one sets side by side, with fewer columns."""
 
     def __init__(self, view: RunView) -> None:
         self._view = view
@@ -100,13 +100,14 @@ def _happenings(view: RunView, console: Console, options: ConsoleOptions) -> Ite
         yield _log(view)
         return
     around = 4  # columns of a panel's frame
-    beside = Panel(blending_table(view.blending, width=0), title=TITLE, expand=False)
-    taken = Measurement.get(console, options, beside).maximum
+    narrow = blending_table(view.blending, width=0)
+    taken = Measurement.get(console, options, narrow).maximum + around
     if options.max_width - taken - around >= SHORTEST_LOG_LINE:
         panels = Table.grid(expand=True)
         panels.add_column(ratio=1)
         panels.add_column(width=taken)
-        panels.add_row(_log(view), beside)
+        height = 2 + max(LOG_LINES + 1, narrow.row_count + 2)  # as the log's, if that is enough
+        panels.add_row(_log(view), Panel(narrow, title=TITLE, height=height))
         yield panels
     else:
         yield from (_log(view), Panel(blending_table(view.blending, options.max_width - around), title=TITLE))

@@ -106,7 +106,7 @@ def _blended(event: BlendCompleted) -> str:
     epochs = "1 epoch" if event.duration_epochs == 1 else f"{event.duration_epochs} epochs"
     loss = f"held-out loss {number(event.initial_loss)} -> {number(event.final_loss)}"
     drift = f"drift {number(event.initial_drift, 3)} -> {number(event.final_drift, 3)}"
-    return f"{_place(event)} blended in by {event.strategy_name} in {epochs}: {loss}, {drift}"
+    return f"{_place(event)} blended by {event.strategy_name} in {epochs}: {loss}, {drift}"
 
 
 def _epoch(event: EpochCompleted) -> str:
