@@ -73,7 +73,7 @@ def render(view: RunView) -> RenderableType:
 
 
 class _Frame:
-    """Draws a view to the width that there is: a narrow terminal stacks what a wide one sets side by side, with fewer columns."""
+    """Draws a view to the width that there is: a narrow terminal stacks what a wide one sets side by side."""
 
     def __init__(self, view: RunView) -> None:
         self._view = view
