@@ -1,8 +1,8 @@
 """`BlendingStats`: how the blends of a run went, strategy by strategy, and the fold that takes in one more event.
 
-A blend begins with `BlendStrategyChosen` and has one end: `BlendCompleted`, or else it failed: its seed was culled, by a rollback
-too. What happens to a seed afterwards is no affair of its blend. Strategies are known by the names that the
-log has for them, so those of users count like ours. Not for: how it looks; that is `kaslite.dashboard.blending`.
+A blend begins with `BlendStrategyChosen` and has one end: `BlendCompleted`, or else it failed: its seed was culled, by a
+rollback too. What happens to a seed afterwards is no affair of its blend. Strategies are known by the names that the log has
+for them, so those of users count like ours. Not for: how it looks; that is `kaslite.dashboard.blending`.
 """
 
 from __future__ import annotations
