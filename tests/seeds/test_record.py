@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from kaslite.seeds.record import SAMPLE_TICKS, Blend, SeedRecord
+from kaslite.seeds.record import Blend, SeedRecord, sample_ticks
 
 
 def blend(**facts):
@@ -13,7 +13,14 @@ def test_a_signal_that_the_strategy_reads_is_measured_at_every_tenth_tick():
     measured = blend(samples=["drift"])
     ticks = [tick for tick in range(40) if dataclasses.replace(measured, ticks=tick).is_sampled("drift")]
     assert ticks == [0, 10, 20, 30]
-    assert SAMPLE_TICKS == 10
+
+
+@pytest.mark.parametrize(("planned", "between"), [(1, 1), (7, 1), (20, 2), (30, 3), (99, 9), (100, 10), (1000, 10)])
+def test_and_in_a_short_blend_more_often_or_it_would_be_over_unseen(planned, between):
+    assert sample_ticks(planned) == between
+    measured = blend(samples=["drift"], sample_ticks=between)
+    times = sum(dataclasses.replace(measured, ticks=tick).is_sampled("drift") for tick in range(planned))
+    assert times >= min(planned, 10)
 
 
 @pytest.mark.parametrize("tick", [0, 10])
