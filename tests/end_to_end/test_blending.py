@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import json
 import math
 from typing import TYPE_CHECKING, Any
@@ -10,10 +12,11 @@ import pytest
 import torch
 from torch import nn
 
-from kaslite import Advance, SeedState
+from kaslite import Advance, Germinate, SeedState
 from kaslite.blending import STRATEGIES, BlendingConfig, BlendTelemetry, choose_strategy
 from kaslite.blueprints import Blueprint, FeatureKind, registry
 from kaslite.events import to_line
+from kaslite.experiment.assembly import assemble
 from kaslite.experiment.blending import blending_of
 from kaslite.experiment.config import resolve
 from kaslite.experiment.run import run
@@ -22,6 +25,8 @@ from tests.growing import Growth
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from kaslite.events import Event
 
 PLANNED = {"controller": "schedule", "evidence": "none", "warm_up_epochs": 1}
 EASY = {"n_samples": 200, "rotations": 0.5, "noise": 0.0, "batch_size": 10}
@@ -77,6 +82,36 @@ def blends(events: list[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str,
             found.append((begun.pop(place), event))
     assert not begun, "a blend has no end"
     return found
+
+
+class Kept:
+    """Keeps events."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def write(self, event: Event) -> None:
+        self.events.append(event)
+
+    def close(self) -> None:
+        pass
+
+
+def carry_out(settings: dict[str, Any], state: dict[str, Any] | None = None) -> tuple[list[Any], list[Any], list[Any]]:
+    """Carry a run out, or go on with one from its state; return what it told, its states by epoch, and its weights."""
+    torch.manual_seed(0)
+    experiment, states = assemble(resolve(settings)), {}
+    experiment.sink = kept = Kept()
+    if state is not None:
+        experiment.load_state_dict(state)
+
+    def after_epoch() -> None:
+        states[experiment.grower.epoch] = copy.deepcopy(experiment.state_dict())
+
+    experiment.train(after_epoch)
+    told = [dataclasses.replace(event, timestamp=0.0) for event in kept.events]
+    told = [dataclasses.replace(e, epoch_duration_s=0.0) if e.type == "epoch_completed" else e for e in told]
+    return told, states, [tensor.tolist() for tensor in experiment.model.state_dict().values()]
 
 
 @pytest.fixture(scope="module")
@@ -212,3 +247,39 @@ def test_however_a_blend_ends_it_has_one_choice_and_one_end_with_its_reason(stra
     assert told["type"] == "seed_culled"
     assert ENDS[end] in told["reason"]
     assert sum(event.type == "seed_culled" for event in heard) == 1
+
+
+def test_a_blend_that_is_chosen_in_the_very_epoch_that_is_undone_ends_there() -> None:
+    heard: list = []
+    growth = Growth(strategy="ADAPTIVE", fixed_steps=50, progress_thresh=0.01, emit=heard.append)
+    for _ in range(3):
+        growth.epoch(val_loss=1.0)
+    growth.grower.apply(Germinate(*growth.place, "mlp"))
+    growth.step()
+    growth.epoch(val_loss=math.nan)
+    ((choice, told),) = blends(strict(map(to_line, heard)))
+    assert (told["type"], told["epoch"]) == ("seed_culled", choice["epoch"])
+    assert "the governor went back" in told["reason"]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_goes_on_bit_for_bit_from_the_middle_of_a_blend(name: str) -> None:
+    settings = {**PLANNED, **RUNS[name], "blending": {}}
+    told, states, weights = carry_out(settings)
+    (choice,) = (event for event in told if event.type == "blend_strategy_chosen")
+    (completed,) = (event for event in told if event.type == "blend_completed")
+    assert choice.strategy_name == name
+    middle = (choice.epoch + completed.epoch) // 2
+    assert choice.epoch < middle < completed.epoch
+    rest, _, ours = carry_out(settings, states[middle])
+    assert rest == told[-len(rest) :]
+    assert ours == weights
+
+
+def test_without_a_section_a_run_is_one_of_the_fixed_ramp_bit_for_bit() -> None:
+    settings = {**PLANNED, **RUNS["DRIFT_CONTROLLED"]}
+    told, _, weights = carry_out(settings)
+    pinned, _, others = carry_out({**settings, "blending": {"strategy": "FIXED_RAMP"}})
+    assert pinned == told
+    assert others == weights
+    assert carry_out({**settings, "blending": {}})[2] != weights

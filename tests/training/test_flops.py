@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from kaslite import SeededModel, SeedState
+from kaslite.blending import STRATEGIES
 from kaslite.seeds.reconstruction import BATCH_ROWS, MIN_BATCHES
 from kaslite.tasks.hosts.cnn import CNN
 from kaslite.tasks.hosts.mlp import MLP
@@ -204,6 +205,17 @@ def test_a_pass_costs_the_same_at_whichever_step_it_is_counted(objective: str) -
         costs.add(measured(growth.model))
         growth.step()
     assert len(costs) == 1
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_step_of_a_blend_costs_the_same_whether_its_strategy_looks_at_it_or_not(strategy: str) -> None:
+    growth = growing(strategy=strategy, fixed_steps=200).reach(SeedState.BLENDING)
+    growth.seed.set_ramp(0.5)
+    costs = []
+    for _ in range(12):  # the first and the eleventh are looked at
+        costs.append(measured(growth.model))
+        growth.step()
+    assert set(costs) == {measured(growing().reach(SeedState.BLENDING).model)}
 
 
 @pytest.mark.parametrize("host", [host for host in HOSTS if host != "graph_break"])

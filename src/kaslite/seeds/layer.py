@@ -177,7 +177,7 @@ class SeedLayer(nn.Module):
             if self.probe is not None:
                 self.probe.see_seed(seed.index, without, after)
             if slopes_seen and seed.samples("drift"):
-                seed.sample_drift(without, after)
+                seed.sample_pair(without, after)
             if watched:  # summed on the device, and read when somebody asks: nothing here may wait for it
                 seed.delta_sum.add_(delta.detach().sum(dtype=torch.float32))
         if watched and self._blended:

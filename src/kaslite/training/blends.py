@@ -138,8 +138,7 @@ class Blends:
 
     @staticmethod
     def _take_samples(seed: Seed, blend: Blend) -> None:
-        drift, norm = seed.sampled_drift, seed.sampled_grad_norm
-        seed.sampled_drift = seed.sampled_grad_norm = None
+        drift, norm = seed.take_samples()
         if drift is not None:
             blend.note_drift(finite_or_none(drift.item()))
         if norm is not None:
