@@ -9,7 +9,7 @@ from tests.growing import Growth
 class AtOnce(BlendingStrategy):
     reads = frozenset()
 
-    def update(self, signals):
+    def update(self, _signals):
         return 1.0
 
 

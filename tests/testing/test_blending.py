@@ -60,7 +60,10 @@ def faulty(update, reads=frozenset({"loss", "drift", "grad_norm"})):
 
 FAULTS = {
     "falls": (faulty(lambda cfg, s: max(0.0, s.ramp - 1 / cfg.fixed_steps)), "a ramp never falls"),
-    "falls with the loss": (faulty(lambda _, s: 1.0 if s.current_loss is None else min(1.0, abs(s.current_loss))), "a ramp never falls"),
+    "falls with the loss": (
+        faulty(lambda _, s: 1.0 if s.current_loss is None else min(1.0, abs(s.current_loss))),
+        "a ramp never falls",
+    ),
     "above one": (faulty(lambda cfg, s: s.ramp + 1 / cfg.fixed_steps), "and ends at 1"),
     "not a number": (faulty(lambda _, s: float("nan") if s.grad_norm == 0 else 1.0), "and ends at 1"),
     "infinite": (faulty(lambda _, __: float("inf")), "and ends at 1"),
@@ -68,12 +71,21 @@ FAULTS = {
     "a tensor": (faulty(lambda _, __: torch.ones(())), "which is no number"),
     "remembers": (Counting, "after it had seen others"),
     "remembers on the class": (Noting, "after it had seen others"),
-    "reads undeclared": (faulty(lambda _, s: max(s.ramp, 0.5) if s.grad_norm else 1.0, frozenset({"loss"})), r"reads \['loss'\]"),
-    "reads the losses undeclared": (faulty(lambda _, s: s.ramp if s.initial_loss is None else 1.0, frozenset()), "reads nothing"),
+    "reads undeclared": (
+        faulty(lambda _, s: max(s.ramp, 0.5) if s.grad_norm else 1.0, frozenset({"loss"})),
+        r"reads \['loss'\]",
+    ),
+    "reads the losses undeclared": (
+        faulty(lambda _, s: s.ramp if s.initial_loss is None else 1.0, frozenset()),
+        "reads nothing",
+    ),
     "reads what there is not": (faulty(lambda _, __: 1.0, frozenset({"health"})), r"reads \['health'\]; the signals are loss"),
     "never ends": (faulty(lambda _, s: max(s.ramp, 0.98)), "after 3 ticks the ramp is at 0.98"),
     "never begins": (faulty(lambda _, s: s.ramp), r"after 3 ticks the ramp is at 0\.0"),
-    "is too slow": (faulty(lambda cfg, s: min(1.0, s.ramp + 0.3 / cfg.fixed_steps)), "a blend that is not at 0.99 then is culled"),
+    "is too slow": (
+        faulty(lambda cfg, s: min(1.0, s.ramp + 0.3 / cfg.fixed_steps)),
+        "a blend not at 0.99 by then is culled",
+    ),
     "fails": (faulty(lambda _, s: s.drifts[-1]), None),
 }
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import ClassVar
 
 import pytest
 import torch
+from torch import nn
 
 from kaslite import Cull, SeedState
 from kaslite.blending import STRATEGIES, BlendingConfig, BlendingStrategy
@@ -38,7 +40,7 @@ def norm(parameters) -> float:
 class Watching(BlendingStrategy):
     """Notes what it is shown, and rises by the fixed ramp."""
 
-    seen: list = []
+    seen: ClassVar[list] = []
 
     def update(self, signals):
         self.seen.append(signals)
@@ -163,6 +165,30 @@ def test_the_completing_evaluation_draws_from_nobodys_stream_and_leaves_every_mo
     assert growth.seed.state is SeedState.SHADOWING
     assert torch.equal(torch.get_rng_state(), stream)
     assert [module.training for module in growth.model.modules()] == modes
+
+
+class Noisy(nn.Sequential):
+    """Drops numbers out in training, with draws from torch's own stream."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, 2))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_looking_at_a_blend_changes_no_weight(strategy: str) -> None:
+    """Against a grower that only ever ticks the same ramp, and measures nothing."""
+    weights = []
+    for name, measured in ((strategy, True), ("FIXED_RAMP", False)):
+        torch.manual_seed(0)
+        blend = BlendingConfig(
+            6, tick="step", strategy=name, high_drift_threshold=0.0, grad_norm_lower=1e3, grad_norm_upper=1e4
+        )
+        growth = Growth(Noisy(), "0", place=("0", 0), measured=measured, blending=blend, weigh=False).reach(SeedState.BLENDING)
+        for step in range(10):
+            growth.seed.set_ramp(min(1.0, step / 6))
+            growth.step()
+        weights.append([tensor.clone() for tensor in growth.model.parameters()])
+    assert all(map(torch.equal, *weights))
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -101,7 +101,7 @@ def check_completes_where_all_goes_well(case: BlendCase) -> None:
         )
     require(
         ramp >= COMPLETE,
-        f"{case}: all goes well, and after {most} ticks the ramp is at {ramp!r}; a blend that is not at {COMPLETE} then is culled",
+        f"{case}: all goes well, and after {most} ticks the ramp is at {ramp!r}; a blend not at {COMPLETE} by then is culled",
     )
 
 
