@@ -206,6 +206,17 @@ def test_a_pass_costs_the_same_at_whichever_step_it_is_counted(objective: str) -
     assert len(costs) == 1
 
 
+def test_a_step_in_which_a_blend_is_measured_costs_what_the_others_do() -> None:
+    growth = growing(strategy="DRIFT_CONTROLLED", fixed_steps=100).reach(SeedState.BLENDING)
+    costs, sampled = set(), set()
+    for _ in range(12):
+        sampled.add(growth.seed.samples("drift"))
+        costs.add(measured(growth.model))
+        growth.step()
+    assert sampled == {True, False}
+    assert len(costs) == 1
+
+
 @pytest.mark.parametrize("host", [host for host in HOSTS if host != "graph_break"])
 def test_counting_changes_nothing(host: str) -> None:
     counted, plain = (SeededModel(build(host), "blocks.*") for _ in range(2))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from kaslite import SeedState
-from kaslite.errors import StorageError
+from kaslite.errors import StorageError, UsageError
 from kaslite.training.state import capture_seeds, check_host, prepare_seeds, put_seeds, snapshot_of
 from tests.growing import Growth
 
@@ -40,6 +40,25 @@ def test_a_way_back_never_takes_back_a_number_of_germinations() -> None:
     growth.reach(SeedState.GERMINATED)
     put_seeds(growth.model, prepare_seeds(growth.model, captured), back=True)
     assert (growth.seed.state, growth.seed.germinations) == (SeedState.DORMANT, 1)
+
+
+def test_a_blend_from_before_there_was_a_choice_goes_on_along_the_fixed_ramp() -> None:
+    captured = capture_seeds(Growth().reach(SeedState.BLENDING).model)
+    for name in ("blend", "drift", "scale_drift"):
+        captured[0]["record"].pop(name)
+    fresh = Growth(strategy="ADAPTIVE")
+    fresh.epoch()
+    put_seeds(fresh.model, prepare_seeds(fresh.model, captured))
+    ramp = fresh.seed.ramp
+    fresh.step()
+    assert (fresh.seed.ramp, fresh.seed.record.blend.strategy) == (ramp + 1 / 4, "FIXED_RAMP")
+
+
+def test_a_blend_by_a_strategy_that_nobody_registered_is_refused() -> None:
+    captured = capture_seeds(Growth().reach(SeedState.BLENDING).model)
+    captured[0]["record"]["blend"]["strategy"] = "FIXED_RAMPS"
+    with pytest.raises(UsageError, match="unknown blending strategy 'FIXED_RAMPS': did you mean 'FIXED_RAMP'"):
+        prepare_seeds(Growth().model, captured)
 
 
 @pytest.mark.parametrize(

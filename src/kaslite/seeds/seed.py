@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from kaslite.blueprints.counting import uncounted
 from kaslite.events import SeedStateChanged
 from kaslite.lifecycle import SeedState, check_transition
 from kaslite.randomness import global_stream
@@ -155,7 +156,8 @@ class Seed(nn.Module):
 
     def sample_drift(self, without: Tensor, with_it: Tensor) -> None:
         """Note how far the seed turns its layer's feature."""
-        self.sampled_drift = drift(without, with_it)
+        with uncounted():
+            self.sampled_drift = drift(without, with_it)
 
     def note_arriving_slope(self, gradient: Tensor) -> None:
         """Note the sum of a gradient of the loss by what the seed returned."""

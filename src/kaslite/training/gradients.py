@@ -54,7 +54,7 @@ class GradientNorms:
         norms = state["norms"]
         self._norms = None if norms is None else {(layer, index): norm for layer, index, norm in norms}
         self._host = state["host"]
-        self._alphas = {(layer, index): alpha for layer, index, alpha in state["alphas"]}
+        self._alphas = {(layer, index): alpha for layer, index, alpha in state.get("alphas", ())}
 
     def before_step(self) -> None:
         """Measure, if this is the first step of the epoch that has something to measure, and what blends ask for."""

@@ -89,7 +89,8 @@ class Observer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Remember what another one measured."""
         self.val_loss, self.val_accuracy = state["val_loss"], state["val_accuracy"]
-        self.held_out_loss, self.health = state["held_out_loss"], dict(state["health"])
+        # Checkpoints from before adaptive blending lack these.
+        self.held_out_loss, self.health = state.get("held_out_loss", self.val_loss), dict(state.get("health", {}))
 
     def improvement(self, seed: Seed) -> float | None:
         """Return the validation accuracy gained since the seed germinated, in percentage points."""

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from kaslite import blueprints as catalogue
+from kaslite.blending import STRATEGIES
 from kaslite.blueprints import FeatureKind, SeedShape
-from kaslite.errors import StorageError
+from kaslite.errors import StorageError, unknown_name
 from kaslite.lifecycle import SeedState
 from kaslite.randomness import global_stream
 from kaslite.seeds.chunk import Chunk
@@ -121,6 +122,9 @@ def _prepare_seed(model: SeededModel, seed: Seed, captured: Tree) -> PreparedSee
     if captured["module"] is None:
         return PreparedSeed(seed, captured, None)
     place = f"{seed.layer_name}:{seed.index}"
+    blend = captured["record"].get("blend")
+    if blend is not None and captured["state"] == SeedState.BLENDING.value and blend["strategy"] not in STRATEGIES:
+        raise unknown_name("blending strategy", blend["strategy"], STRATEGIES)
     shape = _shape(captured)
     if seed.shape is not None and seed.shape != shape:
         raise StorageError(f"it is of another topology: {place} grows on {seed.shape} here, and on {shape} there.")
@@ -162,6 +166,8 @@ def put_seeds(model: SeededModel, prepared: list[PreparedSeed], *, back: bool = 
         seed.blueprint_id = captured["blueprint_id"]
         seed.germinations = max(seed.germinations if back else 0, captured["germinations"])
         seed.record = _record(captured["record"])
+        if seed.state is SeedState.BLENDING and seed.record.blend is None:  # of a checkpoint from before there was a choice
+            seed.record.blend = Blend("FIXED_RAMP", initial_loss=None, initial_drift=None)
         seed.blend_factor = captured["blend_factor"]
         if new.module is not None:
             seed.learn_shape(_shape(captured), Chunk(**captured["reads"]), Chunk(**captured["writes"]))
