@@ -33,7 +33,7 @@ class Blend:
 
     def is_sampled(self, signal: str) -> bool:
         """Say whether a signal is measured in the step before the next tick."""
-        return self.ticks % SAMPLE_TICKS == 0 and signal in self.samples
+        return signal in self.samples and self.ticks % SAMPLE_TICKS == 0
 
     def note_drift(self, drift: float | None) -> None:
         """Add a drift to the window, if there is one."""

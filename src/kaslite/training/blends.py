@@ -138,11 +138,12 @@ class Blends:
     @staticmethod
     def _take_samples(seed: Seed, blend: Blend) -> None:
         drift, norm = seed.sampled_drift, seed.sampled_grad_norm
-        seed.sampled_drift = seed.sampled_grad_norm = None
         if drift is not None:
             blend.note_drift(finite_or_none(drift.item()))
+            seed.sampled_drift = None
         if norm is not None:
             blend.grad_norm = finite_or_none(norm.item())
+            seed.sampled_grad_norm = None
 
     def _completed(self, seed: Seed, blend: Blend, epoch: int) -> BlendCompleted:
         final_loss, final_drift = self._observer.look_at(seed)
