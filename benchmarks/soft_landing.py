@@ -1,7 +1,7 @@
 """How softly blends land: the loss just before and just after every tick of a ramp and every change of state.
 
-Between the two nothing trains, so whatever differs is the doing of that one tick. ``python -m benchmarks.soft_landing`` carries out
-runs of `kaslite run` with each strategy pinned, and with ADAPTIVE, and prints tables; docs/log.md tells what it printed.
+Between the two nothing trains, so whatever differs is the doing of that one tick. ``python -m benchmarks.soft_landing`` carries
+out runs of `kaslite run` with each strategy pinned, and with ADAPTIVE, and prints tables; docs/log.md tells what it printed.
 Not for: whether blending pays; `kaslite prove` asks that.
 """
 
@@ -148,7 +148,9 @@ def row(task, arm, rng_seed):
         "chosen": chosen,
         "completed": completed,
         "durations": [event.duration_epochs for event in events if event.type == "blend_completed"],
-        "overdue": [event.reason for event in events if event.type == "seed_culled" and event.reason.startswith("its blend by")],
+        "overdue": [
+            event.reason for event in events if event.type == "seed_culled" and event.reason.startswith("its blend by")
+        ],
         "jumps": [asdict(jump) for jump in jumps],
     }
 
@@ -158,10 +160,16 @@ def sizes(rows, what):
     return [jump["loss_after"] - jump["loss_before"] for row in rows for jump in row["jumps"] if jump["what"] == what]
 
 
+def print_row(*cells):
+    """Print one row of a table in Markdown."""
+    print("|", " | ".join(map(str, cells)), "|")  # noqa: T201
+
+
 def print_landing(rows):
     """Print, for each task and arm, the largest jumps and how its blends ended."""
-    print("| Task | Strategy | Blends | Completed | Overdue | Mean duration, epochs | Largest rise of the loss at a tick | Largest fall | Largest step of the ramp | Largest change at a change of state |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    rises = "Largest rise of the loss at a tick", "Largest fall", "Largest change at a change of state"
+    print_row("Task", "Strategy", "Runs", "Blends", "Completed", "Overdue", "Mean epochs", "Largest step of the ramp", *rises)
+    print_row(*["---"] * 11)
     for task, arm in dict.fromkeys((row["task"], row["arm"]) for row in rows):
         own = [row for row in rows if (row["task"], row["arm"]) == (task, arm)]
         ticks, states = sizes(own, "tick"), sizes(own, "state")
@@ -171,20 +179,21 @@ def print_landing(rows):
         cells = [
             task,
             arm,
+            len(own),
             *counts,
             f"{fmean(durations):.1f}" if durations else "-",
+            f"{max(steps, default=0):.3f}",
             f"{max(ticks, default=0):+.4f}",
             f"{min(ticks, default=0):+.4f}",
-            f"{max(steps, default=0):.3f}",
             f"{max(map(abs, states), default=0):.1e}",
         ]
-        print("|", " | ".join(map(str, cells)), "|")
+        print_row(*cells)
 
 
 def print_gain(rows):
     """Print what ADAPTIVE changes against the fixed ramp, paired over the rng seeds."""
-    print("\n| Task | Pairs | Test accuracy, no section | ADAPTIVE | Gain, points (95 %) | Runs that differ | Chosen | Completed |")
-    print("|---|---|---|---|---|---|---|---|")
+    print_row("Task", "Pairs", "No section", "ADAPTIVE", "Gain, points (95 %)", "Runs that differ", "Chosen", "Completed")
+    print_row(*["---"] * 8)
     for task in dict.fromkeys(row["task"] for row in rows):
         fixed, adaptive = (
             {row["rng_seed"]: row for row in rows if (row["task"], row["arm"]) == (task, arm)} for arm in (NO_SECTION, ADAPTIVE)
@@ -195,7 +204,9 @@ def print_gain(rows):
         then, now = ([arm[seed]["test_accuracy"] for seed in both] for arm in (fixed, adaptive))
         gain = paired_interval([100 * (b - a) for a, b in zip(then, now, strict=True)])
         differ = sum(fixed[seed]["test_loss"] != adaptive[seed]["test_loss"] for seed in both)
-        chosen, completed = (Counter(name for seed in both for name in adaptive[seed][kind]) for kind in ("chosen", "completed"))
+        chosen, completed = (
+            Counter(name for seed in both for name in adaptive[seed][kind]) for kind in ("chosen", "completed")
+        )
         cells = [
             task,
             len(both),
@@ -206,7 +217,7 @@ def print_gain(rows):
             dict(chosen),
             dict(completed),
         ]
-        print("|", " | ".join(map(str, cells)), "|")
+        print_row(*cells)
 
 
 def main():
@@ -215,10 +226,16 @@ def main():
     parser.add_argument("--rng_seeds", type=int, default=10)
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--arms", nargs="+", default=[NO_SECTION, ADAPTIVE, *STRATEGIES])
-    parser.add_argument("--rows", type=Path, help="where to keep the rows, as JSON lines; those that are there are not run again")
+    parser.add_argument(
+        "--rows", type=Path, help="where to keep the rows, as JSON lines; those that are there are not run again"
+    )
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
-    kept = [json.loads(line) for line in arguments.rows.read_text().splitlines()] if arguments.rows and arguments.rows.exists() else []
+    kept = (
+        [json.loads(line) for line in arguments.rows.read_text().splitlines()]
+        if arguments.rows and arguments.rows.exists()
+        else []
+    )
     there = {(row["task"], row["arm"], row["rng_seed"]) for row in kept}
     wanted = [(t, a, s) for s in range(arguments.rng_seeds) for t in arguments.tasks for a in arguments.arms]
     with ProcessPoolExecutor(arguments.workers) as pool:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 CANDIDATE_ROWS = 64
-"""Samples of an evaluation on which a seed in shadow training is measured: on 256 it costs 2 % of a small epoch."""
+"""Samples of an evaluation on which a seed in shadow training is measured: on 256 it costs 2 % of an epoch."""
 
 
 class SeedLayer(nn.Module):
