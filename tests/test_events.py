@@ -9,6 +9,8 @@ from typing import get_args
 import pytest
 
 from kaslite.events import (
+    BlendCompleted,
+    BlendStrategyChosen,
     DecisionMade,
     DriftWarned,
     EpochCompleted,
@@ -43,6 +45,7 @@ READING = SeedReading(
     grad_norm=12.5,
     grad_ratio=0.25,
     twin_gain=None,
+    blend_strategy="FIXED_RAMP",
 )
 EPOCH = EpochCompleted(
     epoch=3,
@@ -72,6 +75,19 @@ EVENTS = [
     DecisionMade(epoch=4, decision="wait", reason='ends "here"\nand there, ü'),
     SeedGerminated(**PLACE, params=40),
     SeedStateChanged(**PLACE, from_state="dormant", to_state="germinated", reason="by hand"),
+    BlendStrategyChosen(
+        **PLACE, seed_id=("blocks.0", 1), strategy_name="FIXED_RAMP", telemetry={"drift": 0.02, "baseline_loss": None}
+    ),
+    BlendCompleted(
+        **PLACE,
+        seed_id=("blocks.0", 1),
+        strategy_name="FIXED_RAMP",
+        duration_epochs=30,
+        initial_loss=0.6,
+        final_loss=0.5,
+        initial_drift=0.02,
+        final_drift=None,
+    ),
     DriftWarned(**PLACE, drift=0.2, threshold=0.12, measure="scale"),
     SeedFossilized(**PLACE, improvement=1.5, params_added=40, removal_cost=0.02),
     SeedCulled(**PLACE | {"blueprint_id": None}, reason="by hand", improvement=None),
@@ -140,10 +156,11 @@ def test_a_number_that_is_not_finite_inside_a_config_is_null():
 
 def test_a_log_from_before_some_measurements_were_made_still_reads():
     line = json.loads(to_line(EPOCH))
-    for name in ("scale_drift", "grad_norm", "grad_ratio", "twin_gain"):
+    later = ("scale_drift", "grad_norm", "grad_ratio", "twin_gain", "blend_strategy")
+    for name in later:
         del line["seeds"][0][name]
     (reading,) = from_line(json.dumps(line)).seeds
-    assert (reading.scale_drift, reading.grad_norm, reading.grad_ratio, reading.twin_gain) == (None,) * 4
+    assert [getattr(reading, name) for name in later] == [None] * 5
     del line["train_flops"]
     assert from_line(json.dumps(line)).train_flops is None
     warning = json.loads(to_line(DriftWarned(**PLACE, drift=0.2, threshold=0.12)))

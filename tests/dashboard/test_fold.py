@@ -5,6 +5,7 @@ import pytest
 
 from kaslite.dashboard.fold import LOG_LINES, RunView, SeedView, fold
 from kaslite.events import (
+    BlendStrategyChosen,
     DecisionMade,
     EpochCompleted,
     GovernorRolledBack,
@@ -18,6 +19,8 @@ from kaslite.events import (
     SeedRestored,
     SeedStateChanged,
 )
+from kaslite.telemetry.analytics import BlendingStats, fold_blending
+from tests.blends import chosen, completed
 
 AT = {"layer": "blocks.0", "seed": 0, "blueprint_id": "mlp"}
 START = RunStarted(
@@ -121,6 +124,22 @@ def test_all_that_was_measured_of_a_seed_is_shown():
     measured = replace(reading(0.5), scale_drift=-0.1, grad_norm=2.0, grad_ratio=0.3, twin_gain=0.01)
     seed = view_of(START, epoch(1, measured)).seeds["blocks.0", 0]
     assert (seed.scale_drift, seed.grad_norm, seed.grad_ratio, seed.twin_gain) == (-0.1, 2.0, 0.3, 0.01)
+
+
+def test_how_a_seed_blends_is_shown_from_the_choice_on_and_as_long_as_the_seed_lives():
+    at = {"epoch": 1, **AT}
+    choice = BlendStrategyChosen(**at, seed_id=("blocks.0", 0), strategy_name="GRAD_NORM_GATED", telemetry={})
+    view = view_of(START, choice)
+    assert view.seeds["blocks.0", 0].blend_strategy == "GRAD_NORM_GATED"
+    view = fold(view, epoch(1, replace(reading(0.5), blend_strategy="GRAD_NORM_GATED")))
+    assert view.seeds["blocks.0", 0].blend_strategy == "GRAD_NORM_GATED"
+    view = fold(view, SeedStateChanged(**at, from_state="culled", to_state="embargoed", reason="x"))
+    assert view.seeds["blocks.0", 0].blend_strategy is None
+
+
+def test_the_view_carries_what_the_blends_add_up_to():
+    events = [chosen(), completed(), chosen(1)]
+    assert view_of(START, *events).blending == reduce(fold_blending, events, BlendingStats())
 
 
 def test_a_rollback_shows_every_seed_as_it_is_after_it():

@@ -1,14 +1,16 @@
 import io
 import re
-from dataclasses import replace
 from functools import reduce
 
 import pytest
 from rich.console import Console
 
+from kaslite.dashboard.blending import TITLE, blending_rows
 from kaslite.dashboard.fold import RunView, fold
-from kaslite.dashboard.terminal import MOST_SEEDS, SHORTEST_PAUSE_S, TerminalView, render
-from kaslite.events import PhaseStarted, RunFinished, RunResumed, SeedGerminated, SeedStateChanged
+from kaslite.dashboard.terminal import SHORTEST_PAUSE_S, TerminalView, render
+from kaslite.events import PhaseStarted, RunFinished, RunResumed, SeedGerminated
+from kaslite.telemetry import read_log
+from tests.blends import blending_run, chosen, completed, culled
 from tests.dashboard.test_fold import AT, START, epoch, reading
 
 EVENTS = [
@@ -50,8 +52,8 @@ def test_the_table_has_the_seven_documented_rows(metric, value):
     "piece",
     [
         r"Warm-up Training ━+ 2/2 • 0:00:02",
-        r"│ blocks\.0:0 │ shadowing +│ mlp +│ 1\.00 │",
-        r"│ blocks\.1:0 │ dormant +│ low_rank +│ 0\.00 │",
+        r"│ blocks\.0:0 │ shadowing +│ mlp +│ - +│ +1\.00 │",
+        r"│ blocks\.1:0 │ dormant +│ low_rank +│ - +│ +0\.00 │",
         r"│ blocks\.1:0 germinated: low_rank, 7 parameters",
         r"Event Log",
     ],
@@ -113,27 +115,49 @@ def test_a_view_that_comes_later_recalls_what_happened_without_drawing_it():
     assert "resumed after epoch 2" in frame
 
 
-def test_a_wide_terminal_shows_all_that_was_measured():
-    measured = replace(reading(0.5), scale_drift=-0.1, grad_norm=2.0, grad_ratio=0.3, twin_gain=0.01)
-    frame = text(fold(reduce(fold, EVENTS, RunView()), epoch(3, measured)), width=180)
-    assert re.search(r"│ +-0\.1000 │ +2\.0000 │ +0\.300 │ +\+0\.0100 │", frame)
-
-
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 175])
 def test_seeds_can_be_told_apart_at_any_width(width):
     frame = text(reduce(fold, EVENTS, RunView()), width)
-    assert re.search(r"│ blocks\.0:0 │ shadowing │ mlp +│ 1\.00 │", frame)
+    assert re.search(r"│ blocks\.0:0 │ shadowing │ mlp +│ - +│ +1\.00 │", frame)
     assert re.search(r"│ Seeds Active +│ +1/2 │", frame)
     assert max(map(len, frame.splitlines())) <= width
 
 
-def test_of_many_seeds_the_living_are_shown():
-    places = tuple((f"blocks.{number}", 0) for number in range(40))
-    many = START.__class__(**{**vars(START), "seeds": places})
-    late = SeedGerminated(epoch=1, layer="blocks.39", seed=0, blueprint_id="mlp", params=7)
-    moved = SeedStateChanged(
-        epoch=1, layer="blocks.39", seed=0, blueprint_id="mlp", from_state="dormant", to_state="germinated", reason="x"
-    )
-    frame = text(reduce(fold, [many, late, moved], RunView()))
-    assert "blocks.39:0 │ germinated" in frame
-    assert f"and {40 - MOST_SEEDS} more" in frame
+BLENDS = [chosen(0), completed(0), chosen(1, "PERFORMANCE_LINKED"), culled(1), chosen(2, "PERFORMANCE_LINKED")]
+
+
+def test_while_no_blend_has_begun_there_is_no_panel_of_them():
+    assert TITLE not in text(reduce(fold, EVENTS, RunView()))
+
+
+@pytest.mark.parametrize("width", [60, 80, 115, 140, 175])
+def test_the_panel_of_blends_has_its_numbers_at_any_width(width):
+    frame = text(reduce(fold, [*EVENTS, *BLENDS], RunView()), width)
+    assert re.search(r" FIXE\S* +1 +30\.0 epochs +\+0\.4000 +1 / 0 +0 ", frame)
+    assert re.search(r" PERF\S* +2 +- +- +0 / 1 +1 ", frame)
+    assert max(map(len, frame.splitlines())) <= width
+
+
+@pytest.mark.parametrize(("width", "is_beside"), [(80, False), (115, False), (175, True)])
+def test_the_panel_of_blends_stands_beside_the_log_or_below_it(width, is_beside):
+    frame = text(reduce(fold, [*EVENTS, *BLENDS], RunView()), width)
+    (line,) = [line for line in frame.splitlines() if " Event Log " in line]
+    assert (f" {TITLE} " in line) is is_beside
+    assert frame.index("Event Log") < frame.index(TITLE)
+
+
+def test_many_strategies_are_all_there_beside_the_log():
+    own = [chosen(place, f"MY_OWN_{place}") for place in range(20)]
+    frame = text(reduce(fold, [*EVENTS, *own], RunView()), 175)
+    assert all(f"MY_OWN_{place} " in frame for place in range(20))
+
+
+def test_a_log_shows_the_frame_that_the_live_view_ended_with(tmp_path):
+    console = Console(file=io.StringIO(), width=175, force_terminal=True)
+    log = blending_run(tmp_path, [TerminalView(console)])
+    view = reduce(fold, read_log(log), RunView())
+    given_back = "\x1b[?25h"  # the terminal has its cursor again
+    assert console.file.getvalue().removesuffix(given_back).endswith(draw(view, 175))
+    for row in blending_rows(view.blending):
+        assert re.search(" +".join(map(re.escape, row)), text(view, 175))
+    assert re.search(r"DRIFT_CONTROLLED +2 +- +- +0 / 1 +1 ", text(view, 175))

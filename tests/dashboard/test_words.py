@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
-from kaslite.dashboard.words import describe, number
+from kaslite.dashboard.words import describe, number, signed
 from kaslite.events import (
+    BlendStrategyChosen,
     DecisionMade,
     DriftWarned,
     EpochCompleted,
@@ -15,8 +18,12 @@ from kaslite.events import (
     SeedGerminated,
     SeedStateChanged,
 )
+from tests.blends import completed
 
 AT = {"epoch": 3, "layer": "blocks.0", "seed": 1, "blueprint_id": "mlp"}
+CHOSEN = BlendStrategyChosen(
+    **AT, seed_id=("blocks.0", 1), strategy_name="FIXED_RAMP", telemetry={"health_signal": 2e-3, "baseline_loss": None}
+)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +54,13 @@ AT = {"epoch": 3, "layer": "blocks.0", "seed": 1, "blueprint_id": "mlp"}
         (
             SeedStateChanged(**AT, from_state="training", to_state="blending", reason="ready"),
             "blocks.0:1 training -> blending: ready",
+        ),
+        (CHOSEN, "blocks.0:1 blends by FIXED_RAMP: health signal 0.002, baseline loss -"),
+        (replace(CHOSEN, telemetry={}), "blocks.0:1 blends by FIXED_RAMP"),
+        (completed(), "blocks.0:1 blended by FIXED_RAMP in 30 epochs: held-out loss 1.2000 -> 0.8000, drift 0.020 -> -"),
+        (
+            completed(duration_epochs=1, final_loss=None),
+            "blocks.0:1 blended by FIXED_RAMP in 1 epoch: held-out loss 1.2000 -> -, drift 0.020 -> -",
         ),
         (DriftWarned(**AT, drift=0.2, threshold=0.12), "blocks.0:1 drifts: 0.200 > 0.12"),
         (DriftWarned(**AT, drift=0.7, threshold=0.5, measure="scale"), "blocks.0:1 drifts in scale: 0.700 > 0.5"),
@@ -92,3 +106,5 @@ def test_a_text_from_a_log_cannot_steer_the_terminal():
 def test_what_was_not_measured_is_a_dash_and_not_a_zero():
     assert number(None) == "-"
     assert number(0.0) == "0.0000"
+    assert signed(None) == "-"
+    assert (signed(0.0), signed(-0.25)) == ("+0.0000", "-0.2500")

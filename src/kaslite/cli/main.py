@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
 from kaslite import __version__
+from kaslite.cli.analytics import analytics
 from kaslite.cli.prove import prove
 from kaslite.cli.replay import replay
 from kaslite.cli.resume import resume
@@ -37,6 +38,7 @@ app = App(
 app.command(run)
 app.command(resume)
 app.command(replay)
+app.command(analytics)
 app.command(prove)
 
 

@@ -57,5 +57,6 @@ def _content(view: RunView) -> dict[str, Any]:
         "epoch": view.epoch,
         "seeds_active": view.seeds_active,
         "seeds": {f"{layer}:{index}": dataclasses.asdict(seed) for (layer, index), seed in view.seeds.items()},
+        "blending": view.blending.as_dict(),
         "metrics": view.metrics,
     }

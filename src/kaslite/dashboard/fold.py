@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kaslite.dashboard.words import describe
 from kaslite.events import (
+    BlendStrategyChosen,
     DecisionMade,
     EpochCompleted,
     Event,
@@ -21,6 +22,7 @@ from kaslite.events import (
     SeedGerminated,
     SeedStateChanged,
 )
+from kaslite.telemetry.analytics import BlendingStats, fold_blending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +41,7 @@ class SeedView:
     state: str = "dormant"
     blueprint_id: str | None = None
     alpha: float = 0.0
+    blend_strategy: str | None = None  # None also if it has never blended
     training_progress: float | None = None
     removal_cost: float | None = None
     drift: float | None = None
@@ -74,6 +77,7 @@ class RunView:
     thought: str | None = None  # the controller's reason for its last decision
     log: tuple[str, ...] = ()  # newest last
     metrics: Mapping[str, float | int | None] | None = None
+    blending: BlendingStats = field(default_factory=BlendingStats)
 
     @property
     def seeds_active(self) -> int:
@@ -86,6 +90,9 @@ def fold(view: RunView, event: Event) -> RunView:
     line = describe(event)
     if line is not None and not isinstance(event, EpochCompleted):
         view = replace(view, log=(*view.log, line)[-LOG_LINES:])
+    blending = fold_blending(view.blending, event)
+    if blending is not view.blending:
+        view = replace(view, blending=blending)
     match event:
         case RunStarted():
             seeds = {place: SeedView() for place in event.seeds}
@@ -97,6 +104,8 @@ def fold(view: RunView, event: Event) -> RunView:
             return _fold_epoch(view, event)
         case DecisionMade():
             return replace(view, thought=event.reason)
+        case BlendStrategyChosen():
+            return _with_seed(view, event, blend_strategy=event.strategy_name)
         case SeedGerminated():
             return replace(_with_seed(view, event, blueprint_id=event.blueprint_id), banner=line)
         case SeedStateChanged():
@@ -146,6 +155,7 @@ def _with_reading(view: RunView, reading: SeedReading) -> RunView:
         state=reading.state,
         blueprint_id=reading.blueprint_id,
         alpha=reading.alpha,
+        blend_strategy=reading.blend_strategy,
         training_progress=reading.training_progress,
         removal_cost=reading.removal_cost,
         drift=reading.drift,
@@ -162,7 +172,9 @@ def _fold_move(view: RunView, event: SeedStateChanged) -> RunView:
     return _with_seed(view, event, state=event.to_state)
 
 
-def _with_seed(view: RunView, at: SeedReading | SeedGerminated | SeedStateChanged, **changes: object) -> RunView:
+def _with_seed(
+    view: RunView, at: SeedReading | SeedGerminated | SeedStateChanged | BlendStrategyChosen, **changes: object
+) -> RunView:
     place = (at.layer, at.seed)
     seed = replace(view.seeds.get(place, SeedView()), **changes)  # type: ignore[arg-type]
     return replace(view, seeds={**view.seeds, place: seed})

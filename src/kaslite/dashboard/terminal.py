@@ -9,40 +9,28 @@ from typing import TYPE_CHECKING, final
 
 from rich.console import Group, RenderableType
 from rich.live import Live
+from rich.measure import Measurement
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from kaslite.dashboard.blending import TITLE, blending_table
 from kaslite.dashboard.fold import LOG_LINES, RunView, fold
+from kaslite.dashboard.seed_table import seed_table
 from kaslite.dashboard.words import PHASE_TITLES, number, plain
 from kaslite.events import RunFinished
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from kaslite.dashboard.fold import PhaseView, SeedView
+    from kaslite.dashboard.fold import PhaseView
     from kaslite.events import Event
 
-STATE_STYLES = {
-    "dormant": "dim",
-    "germinated": "yellow",
-    "training": "yellow",
-    "blending": "cyan",
-    "shadowing": "blue",
-    "probationary": "magenta",
-    "fossilized": "bold green",
-    "culled": "red",
-    "embargoed": "red dim",
-    "resetting": "dim",
-}
-
 SIDE_BY_SIDE = 115  # columns of a terminal from which the two tables stand beside one another
-NUMBERS = ("α", "Progress", "Removal cost", "Drift", "Scale drift", "Grad norm", "Grad ratio", "Twin gain")
-NUMBERS_FROM = ((175, 8), (90, 4), (0, 1))  # how many of them the seed table has, from which width on
-MOST_SEEDS = 12  # rows of the seed table; dormant seeds give way first
+SHORTEST_LOG_LINE = 70  # columns that the event log needs if the blending analytics are to stand beside it
 SHORTEST_PAUSE_S = 0.1
 SHARE_OF_TIME = 0.02  # drawing may take this part of a run's time
 
@@ -85,24 +73,44 @@ def render(view: RunView) -> RenderableType:
 
 
 class _Frame:
-    """Draws a view to the width that there is: a narrow terminal gets the seeds below the metrics, and fewer columns."""
+    """Draws a view to the width that there is: a narrow terminal stacks what a wide one sets side by side."""
 
     def __init__(self, view: RunView) -> None:
         self._view = view
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        numbers = next(numbers for width, numbers in NUMBERS_FROM if options.max_width >= width)
-        view, seeds = self._view, _seeds(self._view, numbers)
+        view, width = self._view, options.max_width
         yield _progress(view)
         if view.banner is not None:
             yield Panel(Text(view.banner, style="bold"), border_style="green")
-        if options.max_width >= SIDE_BY_SIDE:
-            tables = Table.grid(padding=(0, 2))
-            tables.add_row(_metrics(view), seeds)
+        metrics = _metrics(view)
+        if width >= SIDE_BY_SIDE:
+            tables = Table.grid(padding=(0, 2), pad_edge=False)
+            taken = Measurement.get(console, options, metrics).maximum + 2
+            tables.add_row(metrics, seed_table(view.seeds, width - taken))
             yield tables
         else:
-            yield from (_metrics(view), seeds)
+            yield from (metrics, seed_table(view.seeds, width))
+        yield from _happenings(view, console, options)
+
+
+def _happenings(view: RunView, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    """Draw the event log, and beside it, or else below it, what the blends add up to, once there are any."""
+    if not view.blending.strategies:
         yield _log(view)
+        return
+    around = 4  # columns of a panel's frame
+    narrow = blending_table(view.blending, width=0)
+    taken = Measurement.get(console, options, narrow).maximum + around
+    if options.max_width - taken - around >= SHORTEST_LOG_LINE:
+        panels = Table.grid(expand=True)
+        panels.add_column(ratio=1)
+        panels.add_column(width=taken)
+        height = 2 + max(LOG_LINES + 1, narrow.row_count + 2)  # as the log's, if that is enough
+        panels.add_row(_log(view), Panel(narrow, title=TITLE, height=height))
+        yield panels
+    else:
+        yield from (_log(view), Panel(blending_table(view.blending, options.max_width - around), title=TITLE))
 
 
 def _progress(view: RunView) -> RenderableType:
@@ -138,40 +146,6 @@ def _metrics(view: RunView) -> RenderableType:
     ):
         table.add_row(name, Text(value))
     return table
-
-
-def _seeds(view: RunView, numbers: int) -> RenderableType:
-    table = Table(title="Seed States")
-    for name in ("Seed", "State", "Blueprint"):
-        table.add_column(name, no_wrap=True)
-    for name in NUMBERS[:numbers]:
-        table.add_column(name, justify="right", no_wrap=True)
-    places = sorted(view.seeds, key=lambda place: view.seeds[place].state == "dormant")[:MOST_SEEDS]
-    for layer, index in (place for place in view.seeds if place in places):
-        cells = _seed_cells(view.seeds[layer, index])
-        table.add_row(Text(plain(f"{layer}:{index}")), *cells[: 2 + numbers])
-    if len(view.seeds) > MOST_SEEDS:
-        table.caption = f"and {len(view.seeds) - MOST_SEEDS} more"
-    return table
-
-
-def _seed_cells(seed: SeedView) -> list[Text]:
-    return [
-        Text(plain(seed.state), style=STATE_STYLES.get(seed.state, "")),
-        Text(plain(seed.blueprint_id or "-")),
-        Text(f"{seed.alpha:.2f}"),
-        Text(number(seed.training_progress, 3)),
-        Text(_signed(seed.removal_cost)),
-        Text(number(seed.drift, 3)),
-        Text(_signed(seed.scale_drift)),
-        Text(number(seed.grad_norm)),
-        Text(number(seed.grad_ratio, 3)),
-        Text(_signed(seed.twin_gain)),
-    ]
-
-
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.4f}"
 
 
 def _log(view: RunView) -> RenderableType:

@@ -54,6 +54,11 @@ def number(value: float | None, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def signed(value: float | None) -> str:
+    """Return a difference as it stands in tables, always with its sign: ``-`` where nothing was measured."""
+    return "-" if value is None else f"{value:+.4f}"
+
+
 def _describe(event: Event) -> str | None:
     match event:
         case RunStarted():
@@ -80,11 +85,10 @@ def _describe(event: Event) -> str | None:
 def _seed(event: _SeedEvent) -> str | None:
     match event:
         case BlendStrategyChosen():
-            readings = ", ".join(f"{name} {_reading(value)}" for name, value in event.telemetry.items())
-            return f"{_place(event)} blends by {event.strategy_name}: {readings}"
+            readings = ", ".join(f"{name.replace('_', ' ')} {_reading(value)}" for name, value in event.telemetry.items())
+            return f"{_place(event)} blends by {event.strategy_name}" + (f": {readings}" if readings else "")
         case BlendCompleted():
-            loss = f"held-out loss {number(event.initial_loss)} -> {number(event.final_loss)}"
-            return f"{_place(event)} blend completed in {event.duration_epochs} epochs by {event.strategy_name}: {loss}"
+            return _blended(event)
         case SeedGerminated():
             return f"{_place(event)} germinated: {event.blueprint_id}, {event.params:,} parameters"
         case SeedFossilized():
@@ -96,6 +100,13 @@ def _seed(event: _SeedEvent) -> str | None:
             if event.to_state in _TOLD_BY_OTHERS:
                 return None
             return f"{_place(event)} {event.from_state} -> {event.to_state}: {event.reason}"
+
+
+def _blended(event: BlendCompleted) -> str:
+    epochs = "1 epoch" if event.duration_epochs == 1 else f"{event.duration_epochs} epochs"
+    loss = f"held-out loss {number(event.initial_loss)} -> {number(event.final_loss)}"
+    drift = f"drift {number(event.initial_drift, 3)} -> {number(event.final_drift, 3)}"
+    return f"{_place(event)} blended by {event.strategy_name} in {epochs}: {loss}, {drift}"
 
 
 def _epoch(event: EpochCompleted) -> str:
