@@ -46,7 +46,7 @@ class Blend:
 
     def is_sampled(self, signal: str) -> bool:
         """Say whether a signal is measured in the step before the next tick."""
-        return self.ticks % self.sample_ticks == 0 and signal in self.samples
+        return signal in self.samples and self.ticks % self.sample_ticks == 0
 
     def note_drift(self, drift: float | None) -> None:
         """Add a drift to the window, if there is one."""

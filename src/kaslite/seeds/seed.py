@@ -151,7 +151,7 @@ class Seed(nn.Module):
     def samples(self, signal: str) -> bool:
         """Say whether its blend asks for a signal in the step that is running."""
         blend = self.record.blend
-        return blend is not None and self.state is SeedState.BLENDING and blend.is_sampled(signal)
+        return blend is not None and blend.is_sampled(signal) and self.state is SeedState.BLENDING
 
     def sample_pair(self, without: Tensor, with_it: Tensor) -> None:
         """Keep copies of its layer's feature without the seed and with it: their drift is no part of what the step costs."""
