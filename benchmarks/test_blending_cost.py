@@ -94,7 +94,7 @@ def put_around_what_was_added(stopwatch, looks, patches):
 
     for name in ("begin", "tick", "note_epoch", "overdue"):
         swap(Blends, name, stopwatch.around(getattr(Blends, name)))
-    swap(Seed, "sample_drift", stopwatch.around(Seed.sample_drift))  # not `samples`: it is quicker than the stopwatch
+    swap(Seed, "sample_pair", stopwatch.around(Seed.sample_pair))  # not `samples`: it is quicker than the stopwatch
     swap(Observer, "look_at", looks.around(stopwatch.leaving_out(Observer.look_at)))
     swap(SeedLayer, "_probe", stopwatch.around(SeedLayer._probe))
     swap(GradientNorms, "before_step", stopwatch.around(GradientNorms.before_step, lambda norms: norms._norms is not None))
