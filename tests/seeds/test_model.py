@@ -210,6 +210,13 @@ def test_an_interrupt_in_a_probed_pass_comes_out_as_itself_and_leaves_no_hook(mo
     assert hooks(growth.model) == 0
 
 
+def test_probing_looks_only_at_the_layers_that_are_asked_for() -> None:
+    growth = Growth()
+    with growth.model.probing("blocks.1") as readings:
+        growth.model(growth.inputs)
+    assert list(readings) == ["blocks.1"]
+
+
 def test_probing_measures_every_layer_and_leaves_no_hook() -> None:
     growth = Growth().reach(SeedState.SHADOWING)
     with growth.model.probing() as readings:
