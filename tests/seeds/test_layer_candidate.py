@@ -80,7 +80,7 @@ def features(growth: Growth, inputs: Tensor) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("case", CASES)
 def test_it_is_the_drift_of_the_feature_with_all_of_the_seed(case: str) -> None:
     growth = trained(**CASES[case])
-    inputs, seed = samples(100)[0], growth.seed
+    inputs, seed = samples(CANDIDATE_ROWS)[0], growth.seed
     found, _ = readings(growth, inputs)
     read, before = features(growth, inputs)
     with torch.no_grad():

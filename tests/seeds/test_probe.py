@@ -29,10 +29,10 @@ def test_passes_count_by_their_samples():
     assert reading_of(7, 0, 3).drifts[1].scale == pytest.approx(reading_of(10).drifts[1].scale, rel=1e-5)
 
 
-def test_a_seed_that_saw_fewer_samples_is_averaged_over_those():
+def test_a_candidate_is_averaged_over_the_samples_that_it_was_looked_at_on():
     probe = Probe()
     probe.see(AFTER)
-    probe.see_seed(0, BEFORE[:3], AFTER[:3])
+    probe.see_candidate(0, BEFORE[:3], AFTER[:3])
     assert probe.has_seen(0)
     assert probe.read().drifts[0].cosine == pytest.approx(drift(BEFORE[:3], AFTER[:3]).item(), rel=1e-5)
 

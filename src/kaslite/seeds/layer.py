@@ -195,7 +195,7 @@ class SeedLayer(nn.Module):
                 delta = delta_or_fault(seed, seed.reads.of(read[:CANDIDATE_ROWS]), seed.writes.of(before[:CANDIDATE_ROWS]))
             if delta is not None:
                 candidate = seed.writes.put(rows, seed.writes.of(rows) + (seed.blend_factor * delta).to(rows.dtype))
-                probe.see_seed(seed.index, rows, candidate)
+                probe.see_candidate(seed.index, rows, candidate)
 
     def _take_read(self) -> Tensor:
         read, self._read = self._read, None

@@ -160,7 +160,8 @@ class Seed(nn.Module):
     def take_samples(self) -> tuple[Tensor | None, Tensor | None]:
         """Return the drift and the gradient norm of the last training step, where its blend asked for them, and forget them."""
         pair, norm = self.sampled_pair, self.sampled_grad_norm
-        self.sampled_pair = self.sampled_grad_norm = None
+        if pair is not None or norm is not None:  # a module's attributes are slow to set
+            self.sampled_pair = self.sampled_grad_norm = None
         return None if pair is None else drift(*pair), norm
 
     def note_arriving_slope(self, gradient: Tensor) -> None:

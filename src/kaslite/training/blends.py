@@ -74,7 +74,8 @@ class Blends:
     def tick(self, seed: Seed, epoch: int) -> BlendCompleted | None:
         """Let the ramp of a blending seed rise; return the event if its blend is complete."""
         blend = _blend_of(seed)
-        self._take_samples(seed, blend)
+        if blend.samples:
+            self._take_samples(seed, blend)
         if blend.start_epoch is None:
             blend.start_epoch = epoch
         blend.ticks += 1
@@ -129,7 +130,7 @@ class Blends:
             grad_norm=blend.grad_norm,
         )
         ramp = self._strategy(blend.strategy).update(signals)
-        if not seed.ramp <= ramp <= 1:
+        if not signals.ramp <= ramp <= 1:
             raise UsageError(
                 f"the blending strategy {blend.strategy} ({STRATEGIES[blend.strategy].__name__}) returned {ramp!r} at ramp "
                 f"{seed.ramp:.4f}; it has to return a number from there to 1: a ramp never falls."
