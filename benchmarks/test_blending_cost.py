@@ -30,7 +30,7 @@ from kaslite.training.loop import Phase
 from kaslite.training.observing import Observer
 
 SHARE_BAR = 0.01
-PEAK_BAR = 0.02  # in the very epochs in which a seed blends or trains in the shadow
+PEAK_BAR = 0.015  # in the very epochs in which a seed blends or trains in the shadow
 RATIO_BAR = 1.01
 RUNS = 5
 EPOCHS = 14
