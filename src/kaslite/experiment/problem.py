@@ -40,7 +40,9 @@ class ProblemSettings(BaseModel):
         None, description="Which of the digits alone, numbered in this order; by default all: a flag for each."
     )
     context: int | None = Field(64, ge=2, description="Characters in a window of a text.")
-    data: Path | None = Field(None, description="Your own data: a .csv file with a header, or an .npz file with arrays X and y.")
+    data: Path | None = Field(
+        None, description="Your own data: a .csv file with a header, or an .npz file with arrays X and y."
+    )
     target: str | None = Field(None, description="The column of the data to learn, or the array that stands in for y.")
     task_type: Literal["classification", "regression"] | None = Field(
         None, description="How to learn it; by default texts and integers of at most 20 values are classes."

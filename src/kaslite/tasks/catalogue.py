@@ -133,6 +133,7 @@ PROBLEMS: dict[str, Problem] = {
         "kaslite.tasks.bundled:load_breast_cancer",
         "569 tumours, malignant or benign, by 30 measures, from scikit-learn",
         inputs=VECTOR,
+        defaults={"hidden_dim": 16, "lr": 1e-3, "weight_decay": 1.0},
         input_dim=30,
     ),
     "wine": Problem(
@@ -145,6 +146,8 @@ PROBLEMS: dict[str, Problem] = {
         "kaslite.tasks.bundled:load_diabetes",
         "how far the diabetes of 442 patients is a year later, by 10 measures, from scikit-learn; a regression",
         inputs=VECTOR,
+        # Little can be predicted from 309 patients: a wider host, or less decay, learns them by heart.
+        defaults={"hidden_dim": 8, "num_layers": 2, "lr": 1e-3, "weight_decay": 1.0},
         input_dim=10,
     ),
     "table": Problem(

@@ -83,4 +83,3 @@ def _lines(file: Path, content: bytes) -> Iterator[tuple[int, list[str]]]:
                 yield reader.line_num, [cell.strip() for cell in cells]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"the data file {file} is no CSV file in UTF-8: {error}.") from error
-

@@ -99,7 +99,8 @@ def _read_npz(file: Path, content: bytes, target: str | None) -> Table:
         targets = targets[:, 0]
     if targets.shape != (len(inputs),):
         raise DataError(
-            f"{file}: {target or TARGETS} has shape {targets.shape}, and {INPUTS} {inputs.shape}; it has to hold one value a row."
+            f"{file}: {target or TARGETS} has shape {targets.shape}, and {INPUTS} {inputs.shape}; it has to hold one value "
+            "a row."
         )
     return Table(_numbers(file, INPUTS, inputs).astype(np.float64), _targets(file, target or TARGETS, targets))
 

@@ -24,7 +24,7 @@ MAX_DEVIATIONS = 5.0
 """Scaled inputs are clipped here: a pixel that is nearly always blank would otherwise be huge when it is not."""
 
 SOFTENING = 1e-8
-"""Added to the deviations of `spirals` and `digits`, because published numbers rest on it; it would blur inputs as small as it."""
+"""Added to the deviations of spirals and digits: published numbers rest on it. Inputs as small as this it would blur."""
 
 _ROUNDING = 1e-12  # a deviation below this part of the values is rounding: such an input never changes
 
@@ -74,9 +74,7 @@ class Task:
                 raise DataError(f"{self.name}: the {name} split is empty; give it more samples or another train_frac.")
         different = self.train.targets.unique().numel()
         if different < 2:
-            there = (
-                "only one value to predict; a regression" if self.is_regression else f"{different} class; a classifier"
-            )
+            there = "only one value to predict; a regression" if self.is_regression else f"{different} class; a classifier"
             raise DataError(
                 f"{self.name}: the training split has {there} needs at least 2: give it more samples or other data."
             )
