@@ -101,8 +101,8 @@ class Growth:
             self.optimizer,
             controller=self.controller,
             evaluate=self.evaluate if measured else None,
-            blending=BlendingConfig(fixed_steps=fixed_steps, tick=tick, strategy=strategy),
             **{
+                "blending": BlendingConfig(fixed_steps=fixed_steps, tick=tick, strategy=strategy),
                 "schedulers": [] if self.scheduler is None else [self.scheduler],
                 "progress_thresh": 1.0,  # no seed blends by itself
                 "shadow_lr": 1e-2,

@@ -76,6 +76,11 @@ def test_every_blueprint_has_a_sentence_in_the_docs(blueprint):
     assert f"| `{blueprint}` |" in (ROOT / "docs" / "extending.md").read_text()
 
 
+@pytest.mark.parametrize("strategy", kaslite.STRATEGIES)
+def test_every_blending_strategy_has_a_sentence_in_the_docs(strategy):
+    assert f"| `{strategy}` |" in (ROOT / "docs" / "extending.md").read_text()
+
+
 @pytest.mark.parametrize("name", [*PROBLEMS, *HOSTS, *CONTROLLERS])
 def test_every_problem_host_and_controller_has_a_sentence_in_the_docs(name):
     assert f"| `{name}` |" in (ROOT / "docs" / "extending.md").read_text()

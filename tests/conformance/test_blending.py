@@ -1,9 +1,18 @@
+"""What every registered blending strategy owes, by walking the registry through the public kit."""
+
 import pytest
 
 from kaslite import blending
 from kaslite.blending import STRATEGIES, BlendingStrategy
+from kaslite.testing import BlendingStrategyConformance, blends_of
 
 EXPORTED = [getattr(blending, name) for name in blending.__all__]
+
+
+class TestEveryStrategy(BlendingStrategyConformance):
+    @classmethod
+    def cases(cls):
+        return [case for name in STRATEGIES for case in blends_of(name)]
 
 
 def test_every_strategy_is_registered():

@@ -115,6 +115,31 @@ def test_a_scheduled_run_that_is_killed_before_its_first_checkpoint_ends_as_if_i
 
 
 @pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_while_a_seed_blends_by_its_drift_ends_as_if_it_had_not_been(
+    tmp_path: Path,
+) -> None:
+    plan = {"controller": "schedule", "schedule": "10 blocks.0:0 low_rank", "evidence": "none", "shadow_lr": 0.7}
+    settings = {**plan, "warm_up_epochs": 1, "adaptation_epochs": 24, "blending.strategy": "ADAPTIVE"}
+    assert begin(tmp_path / "whole", settings).wait() == 0
+    (whole,) = (tmp_path / "whole").iterdir()
+    expected = events_of(whole)
+    numbers = {event["type"]: event["sequence"] for event in expected}
+    assert {e["strategy_name"] for e in expected if "strategy_name" in e} == {"DRIFT_CONTROLLED"}
+    first, last = numbers["blend_strategy_chosen"], numbers["blend_completed"]
+
+    killed, already = tmp_path / "killed", 0
+    process = begin(killed, settings)
+    for moment in range(first, last, 3):
+        kill_at(process, killed, moment, already)
+        (run,) = killed.iterdir()
+        already = (run / "events.jsonl").stat().st_size
+        process = start("resume", str(run))
+    assert process.wait() == 0
+    assert events_of(run) == expected
+    assert equal(last_weights(run), last_weights(whole))
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_run_that_is_killed_in_every_state_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     assert begin(tmp_path / "whole").wait() == 0

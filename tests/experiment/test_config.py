@@ -85,7 +85,9 @@ def test_the_number_of_inputs_of_a_text_is_its_context():
 
 
 def test_settings_that_the_problem_does_not_read_are_null():
-    config = resolve({"problem_type": "digits", "classes": (1, 2), "epoch_steps": 3, "host_from": "results/other"})
+    config = resolve(
+        {"problem_type": "digits", "classes": (1, 2), "epoch_steps": 3, "host_from": "results/other", "blending": {}}
+    )
     of_others = {"n_samples", "noise", "rotations", "n_centers", "cluster_std", "context"}
     of_tables = {"data", "target", "task_type", "data_sha256"}
     assert {name for name, value in config if value is None} == of_others | of_tables
@@ -93,7 +95,9 @@ def test_settings_that_the_problem_does_not_read_are_null():
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_resolved_config_resolves_to_itself(host):
-    config = resolve({"host": host, "lr_warm_up": 2, "rewarm_epochs": [3, 4], "host_from": "results/other"})
+    config = resolve(
+        {"host": host, "lr_warm_up": 2, "rewarm_epochs": [3, 4], "host_from": "results/other", "blending": {"tick": "epoch"}}
+    )
     assert resolve(config.model_dump()) == config
 
 

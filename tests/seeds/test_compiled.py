@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from kaslite import Advance, Cull, Germinate, SeedState, Span
+from kaslite.blending import STRATEGIES
 from kaslite.blueprints import Blueprint, FeatureKind, registry
 from tests.growing import Growth
 from tests.hosts import build
@@ -51,6 +52,7 @@ class Compiled:
         fixed_steps: int = 1,
         measured: bool = False,
         chunked: bool = False,
+        **growth,
     ) -> None:
         self.growth = Growth(
             torch.compile(build(host), backend=backend) if user_compiles_host else host,
@@ -58,6 +60,7 @@ class Compiled:
             measured=measured,
             chunked=chunked,
             fixed_steps=fixed_steps,
+            **growth,
         )
         self.model = self.growth.model
         self.forward = self.model if user_compiles_host else torch.compile(self.model, backend=backend)
@@ -132,9 +135,9 @@ def test_compiled_learns_as_eager_does() -> None:
         torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-2)
 
 
-def compiled_and_counted() -> tuple[Compiled, CompileCounterWithBackend]:
+def compiled_and_counted(*, fixed_steps: int = 3, **growth) -> tuple[Compiled, CompileCounterWithBackend]:
     counter = CompileCounterWithBackend("aot_eager")
-    return Compiled("in_place", backend=counter, fixed_steps=3), counter
+    return Compiled("in_place", backend=counter, fixed_steps=fixed_steps, **growth), counter
 
 
 def test_a_tick_of_alpha_compiles_nothing() -> None:
@@ -145,6 +148,20 @@ def test_a_tick_of_alpha_compiles_nothing() -> None:
     frames, ramp = counter.frame_count, compiled.growth.seed.ramp
     compiled.train()
     assert compiled.growth.seed.ramp > ramp
+    assert counter.frame_count == frames
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_blend_compiles_nothing_whatever_its_strategy_looks_at(strategy: str) -> None:
+    compiled, counter = compiled_and_counted(strategy=strategy, fixed_steps=200, measured=True)
+    compiled.grow(0)
+    compiled.growth.grower.apply(Advance("blocks.0", 0))
+    compiled.train()
+    compiled.growth.seed.set_ramp(0.5)
+    frames = counter.frame_count
+    for _ in range(24):
+        compiled.train()
+    assert compiled.growth.seed.record.blend.ticks == 25
     assert counter.frame_count == frames
 
 

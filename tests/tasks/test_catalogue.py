@@ -154,12 +154,7 @@ def test_spare_layers_are_places_for_seeds_and_change_nothing_of_the_host(host):
     ("host", "problem", "remedy"),
     [
         ("cnn", "spirals", "host 'cnn' reads image inputs, which spirals has not; spirals takes mlp, and cnn learns digits."),
-        (
-            "mlp",
-            "topics",
-            "topics takes transformer, and mlp learns spirals, moons, clusters, spheres, complex_moons, digits, breast_cancer, "
-            "wine, diabetes, table.",
-        ),
+        ("mlp", "topics", "complex_moons, digits, breast_cancer, wine, diabetes, table."),
         ("transformer", "digits", "digits takes mlp, cnn, and transformer learns topics."),
     ],
 )

@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from kaslite import (
-    BlendingConfig,
     Cull,
     Germinate,
     Grower,
@@ -69,9 +68,15 @@ def test_a_twin_that_would_weigh_nothing_is_refused():
         Growth(twin=twin, weigh=False)
 
 
-def test_an_unknown_tick_is_refused():
-    with pytest.raises(UsageError, match="tick is 'steps'"):
-        BlendingConfig(tick="steps")
+def test_an_unknown_blending_strategy_is_refused_with_the_nearest():
+    with pytest.raises(UsageError, match="unknown blending strategy 'FIXED_RAMPS': did you mean 'FIXED_RAMP'"):
+        Growth(strategy="FIXED_RAMPS")
+
+
+def test_a_gate_that_untrained_seeds_could_never_open_is_refused():
+    with pytest.raises(UsageError, match="progress_thresh is 0 and the blending strategy GRAD_NORM_GATED"):
+        Growth(strategy="GRAD_NORM_GATED", progress_thresh=0.0)
+    Growth(strategy="ADAPTIVE", progress_thresh=0.0)  # it chooses the gate only where the loss has fallen since
 
 
 @pytest.mark.parametrize("settings", [{"acc_threshold": 95}, {"delta": -1}])

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from kaslite import SeededModel, SeedState
+from kaslite.blending import STRATEGIES
 from kaslite.seeds.reconstruction import BATCH_ROWS, MIN_BATCHES
 from kaslite.tasks.hosts.cnn import CNN
 from kaslite.tasks.hosts.mlp import MLP
@@ -206,15 +207,15 @@ def test_a_pass_costs_the_same_at_whichever_step_it_is_counted(objective: str) -
     assert len(costs) == 1
 
 
-def test_a_step_in_which_a_blend_is_measured_costs_what_the_others_do() -> None:
-    growth = growing(strategy="DRIFT_CONTROLLED", fixed_steps=100).reach(SeedState.BLENDING)
-    costs, sampled = set(), set()
-    for _ in range(12):
-        sampled.add(growth.seed.samples("drift"))
-        costs.add(measured(growth.model))
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_step_of_a_blend_costs_the_same_whether_its_strategy_looks_at_it_or_not(strategy: str) -> None:
+    growth = growing(strategy=strategy, fixed_steps=200).reach(SeedState.BLENDING)
+    growth.seed.set_ramp(0.5)
+    costs = []
+    for _ in range(12):  # the first and the eleventh are looked at
+        costs.append(measured(growth.model))
         growth.step()
-    assert sampled == {True, False}
-    assert len(costs) == 1
+    assert set(costs) == {measured(growing().reach(SeedState.BLENDING).model)}
 
 
 @pytest.mark.parametrize("host", [host for host in HOSTS if host != "graph_break"])

@@ -138,8 +138,8 @@ def test_the_events_of_a_whole_life_are_complete_and_in_order() -> None:
     told = [[event for event in events if getattr(event, "decision", None) != "wait"] for events in returned]
     assert [types(events) for events in told if events] == [
         ["decision_made", "seed_germinated", "seed_state_changed"],
-        ["seed_state_changed", "decision_made", "seed_state_changed"],
-        ["seed_state_changed"],
+        ["seed_state_changed", "decision_made", "seed_state_changed", "blend_strategy_chosen"],
+        ["blend_completed", "seed_state_changed"],
         ["decision_made", "seed_state_changed"],
         ["decision_made", "seed_state_changed", "seed_fossilized"],
         ["decision_made", "seed_state_changed", "seed_culled"],

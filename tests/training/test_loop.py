@@ -79,8 +79,8 @@ def test_events_come_in_the_order_of_the_run() -> None:
 def test_growth_is_told_where_it_happens() -> None:
     assert Run(GROW).types()[4:] == [
         *("epoch_completed", "decision_made", "seed_germinated", "seed_state_changed"),
-        *("seed_state_changed", "epoch_completed", "decision_made", "seed_state_changed"),
-        *("seed_state_changed", "epoch_completed", "decision_made"),
+        *("seed_state_changed", "epoch_completed", "decision_made", "seed_state_changed", "blend_strategy_chosen"),
+        *("blend_completed", "seed_state_changed", "epoch_completed", "decision_made"),
     ]
 
 

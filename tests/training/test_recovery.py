@@ -98,8 +98,11 @@ def test_a_seed_that_germinated_since_is_gone_and_its_next_one_is_another() -> N
     growth.step()
     growth.grower.apply(Germinate(*growth.place, "mlp"))
     first = growth.seed.module[1].weight.clone()
-    growth.grower.after_epoch(val_loss=math.nan)
+    told = growth.grower.after_epoch(val_loss=math.nan)
     assert growth.seed.state is SeedState.DORMANT
+    (end,) = [event for event in told if event.type == "seed_culled"]
+    assert (end.layer, end.seed, end.blueprint_id) == (*growth.place, "mlp")
+    assert end.reason == "the governor went back: the validation loss is nan"
     growth.grower.apply(Germinate(*growth.place, "mlp"))
     assert not torch.equal(growth.seed.module[1].weight, first)
 

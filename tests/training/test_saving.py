@@ -14,6 +14,7 @@ from torch import nn
 
 import kaslite
 from kaslite import Cull, Germinate, Plateau, SeedState, Wait
+from kaslite.blending import ADAPTIVE, STRATEGIES, BlendingConfig
 from kaslite.errors import KasliteError, StorageError
 from kaslite.training.checkpoint_file import read_tree, write_tree
 from tests.growing import PATH, Growth
@@ -84,6 +85,27 @@ def test_a_training_goes_on_bit_for_bit_from_every_state(state: SeedState, tmp_p
     kaslite.load(tmp_path / "it", fresh.model, fresh.optimizer, fresh.grower)
     assert torch.equal(torch.get_rng_state(), streams[0])
     assert fresh.seed.state is state
+    assert go_on(fresh) == expected
+
+
+@pytest.mark.parametrize("steps", [1, 5, 7])
+@pytest.mark.parametrize("tick", ["step", "epoch"])
+@pytest.mark.parametrize("strategy", [*STRATEGIES, ADAPTIVE])
+def test_a_blend_goes_on_bit_for_bit_by_every_strategy(strategy: str, tick: str, steps: int, tmp_path: Path) -> None:
+    blending = BlendingConfig(40, strategy=strategy, tick=tick, grad_norm_lower=0.0, high_drift_threshold=1.0)
+    growth = reach(training(blending=blending), SeedState.TRAINING)
+    growth.epoch()
+    growth.reach(SeedState.BLENDING)
+    growth.epoch()
+    for _ in range(steps):
+        growth.step()
+    save(growth, tmp_path / "it")
+    ramp, before = growth.seed.ramp, dataclasses.replace(growth.seed.record.blend)
+    expected = go_on(growth)
+    assert growth.seed.ramp > ramp
+    fresh = training(blending=blending)
+    kaslite.load(tmp_path / "it", fresh.model, fresh.optimizer, fresh.grower)
+    assert (fresh.seed.ramp, fresh.seed.record.blend) == (ramp, before)
     assert go_on(fresh) == expected
 
 

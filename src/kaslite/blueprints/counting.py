@@ -16,8 +16,6 @@ nothing. Masked positions of causal attention count as computed. Not for: time.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -26,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 _NORMALISATIONS = (
     "native_layer_norm",
@@ -64,7 +62,6 @@ _PER_NUMBER = {  # of the largest argument
     **dict.fromkeys(_SUMS, 1),
 }
 _FUSED_ATTENTION = "_scaled_dot_product_"
-_PAUSED = ContextVar("_PAUSED", default=False)
 _FREE = frozenset({"clone", "nan_to_num", "nan_to_num_"})  # called element-wise by torch; they compute nothing
 
 
@@ -115,19 +112,6 @@ class FlopCount:
         return int(self._products.get_total_flops()) + self._rest.flops
 
 
-@contextmanager
-def uncounted() -> Iterator[None]:
-    """Keep element-wise operations and sums inside out of any count: what is measured now and then is not the work.
-
-    A pass is counted once and then looked up, so what only some passes do must not be in it.
-    """
-    token = _PAUSED.set(True)
-    try:
-        yield
-    finally:
-        _PAUSED.reset(token)
-
-
 class _Rest(TorchDispatchMode):
     """Counts what the flop counter reports as 0."""
 
@@ -137,8 +121,7 @@ class _Rest(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         returned = func(*args, **(kwargs or {}))
-        if not _PAUSED.get():
-            self.flops += _flops_of(func, args, returned)
+        self.flops += _flops_of(func, args, returned)
         return returned
 
 

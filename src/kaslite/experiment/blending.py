@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from kaslite.blending import ADAPTIVE, STRATEGIES, BlendingConfig, get_strategy
-from kaslite.errors import UsageError
+from kaslite.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,31 +49,28 @@ class BlendingSection(BaseModel):
     tick: Literal["step", "epoch"] = Field("step", description="Whether the ramp ticks with the steps or with the epochs.")
 
 
-def merged(flags: Any, file: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what flags and config file say of blending, as settings of the run; flags win, setting by setting.
+def merged(file: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a config file and flags say of blending, as settings of the run; flags win, setting by setting.
 
     The documented ``fixed_steps`` is the run's ``blend_steps``.
 
     Args:
-        flags: the section of the flags, if there is one.
-        file: that of the file, likewise.
-        given: the settings of the run that are given beside it.
+        file: all settings of the file.
+        flags: all flags.
 
     Raises:
-        UsageError: if the section is none, or if both names of the ramp's length are given and differ.
+        UsageError: if a section is none or has a setting that there is not, or if one of the two gives the ramp's length under
+            both its names, and differently.
     """
-    sections = [_as_dict(section) for section in (file, flags) if section is not None]
-    if not sections:
-        return {}
-    section = {name: value for part in sections for name, value in part.items() if value is not None}
-    settings: dict[str, Any] = {"blending": section}
-    if _FIXED_STEPS in section:
-        steps = section.pop(_FIXED_STEPS)
-        if given.get("blend_steps", steps) != steps:
-            raise UsageError(
-                f"blending.fixed_steps is {steps}, and blend_steps {given['blend_steps']}: they are the same; give one of them."
-            )
-        settings["blend_steps"] = steps
+    settings: dict[str, Any] = {}
+    for given in (file, flags):
+        section, steps = given.get("blending"), given.get("blend_steps")
+        if section is not None:
+            said = _as_dict(section)
+            steps = _one_length(said.pop(_FIXED_STEPS, None), steps)
+            settings["blending"] = {**settings.get("blending", {}), **said}
+        if steps is not None:
+            settings["blend_steps"] = steps
     return settings
 
 
@@ -91,9 +88,22 @@ def blending_of(config: RunConfig) -> BlendingConfig:
     return blending
 
 
+def _one_length(fixed_steps: Any, blend_steps: Any) -> Any:
+    if None not in (fixed_steps, blend_steps) and fixed_steps != blend_steps:
+        raise UsageError(
+            f"blending.fixed_steps is {fixed_steps}, and blend_steps {blend_steps}: they are the same; give one of them."
+        )
+    return blend_steps if fixed_steps is None else fixed_steps
+
+
 def _as_dict(section: Any) -> dict[str, Any]:
+    """Return what a section says, without what is null."""
     if isinstance(section, BlendingSection):
-        return section.model_dump(exclude_unset=True)
+        return section.model_dump(exclude_unset=True, exclude_none=True)
     if not isinstance(section, dict):
         raise UsageError(f"blending is {section!r}; it has to be a section of settings, such as 'strategy: {ADAPTIVE}'.")
-    return section
+    known = {*BlendingSection.model_fields, _FIXED_STEPS}
+    for name in section:
+        if name not in known:
+            raise unknown_name("setting of blending", str(name), known)
+    return {name: value for name, value in section.items() if value is not None}

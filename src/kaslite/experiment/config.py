@@ -107,7 +107,7 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
         if name not in RunConfig.model_fields:
             raise unknown_name("setting", str(name), RunConfig.model_fields)
     given = {name: value for name, value in given.items() if value is not None}
-    given |= merged(flags.get("blending"), read.get("blending"), given)
+    given |= merged(read, flags)
     chosen = _chosen(given)
     host, problem = HOSTS[chosen["host"]], PROBLEMS[chosen["problem_type"]]
     unread = unread_settings(given, chosen["problem_type"])

@@ -180,20 +180,24 @@ class SeededModel(PartlyAsleep):
         topology_changed()
 
     @contextmanager
-    def probing(self) -> Iterator[dict[str, FeatureReading]]:
-        """Measure the feature of every layer in the forward passes made inside; the dict is filled at the end.
+    def probing(self, *names: str) -> Iterator[dict[str, FeatureReading]]:
+        """Measure features in the forward passes made inside; the dict is filled at the end.
 
         Compiled models run eagerly meanwhile, because their graphs know nothing of the probes.
+
+        Args:
+            names: the layers to look at; none: all of them.
         """
         readings: dict[str, FeatureReading] = {}
         host = self._points
-        for layer in self.layers.values():
+        layers = {name: self.layers[name] for name in names or self.layers}
+        for layer in layers.values():
             layer.start_probe(host)
         try:
             with torch.compiler.set_stance("force_eager"):
                 yield readings
         finally:
-            probes = {name: layer.stop_probe(host) for name, layer in self.layers.items()}
+            probes = {name: layer.stop_probe(host) for name, layer in layers.items()}
         # Not of passes that were cut short: half a reading raises, and would hide why they were.
         for name, probe in probes.items():
             reading = probe.read()

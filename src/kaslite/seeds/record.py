@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 SAMPLE_TICKS = 10
 """A blend that ticks with the steps is measured at every tenth of them: at each it would cost percents of a small step."""
 
+SAMPLES = 10
+"""A short blend is measured more often: as many times as this in its planned duration, or it would be over unseen."""
+
+
+def sample_ticks(fixed_steps: int) -> int:
+    """Return how many ticks of a blend lie between two that are measured.
+
+    Args:
+        fixed_steps: planned duration, in ticks.
+    """
+    return max(1, min(SAMPLE_TICKS, fixed_steps // SAMPLES))
+
 
 @dataclass
 class Blend:
@@ -26,6 +38,7 @@ class Blend:
     initial_loss: float | None  # held-out loss when it began
     initial_drift: float | None  # of the whole seed, when it began
     samples: list[str] = field(default_factory=list)  # signals that are measured between epochs: "drift", "grad_norm"
+    sample_ticks: int = SAMPLE_TICKS  # of which one is measured
     start_epoch: int | None = None  # of its first tick
     ticks: int = 0
     drifts: list[float] = field(default_factory=list)  # the last few, newest last
@@ -33,7 +46,7 @@ class Blend:
 
     def is_sampled(self, signal: str) -> bool:
         """Say whether a signal is measured in the step before the next tick."""
-        return self.ticks % SAMPLE_TICKS == 0 and signal in self.samples
+        return signal in self.samples and self.ticks % self.sample_ticks == 0
 
     def note_drift(self, drift: float | None) -> None:
         """Add a drift to the window, if there is one."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from kaslite.blueprints.counting import uncounted
 from kaslite.events import SeedStateChanged
 from kaslite.lifecycle import SeedState, check_transition
 from kaslite.randomness import global_stream
@@ -67,7 +66,7 @@ class Seed(nn.Module):
         self.alignment = torch.zeros(3)  # see seeds.alignment
         self.reservoir: Reservoir | None = None  # see seeds.reconstruction
         self.fault: str | None = None  # why it was left out of a forward pass; see seeds.fault
-        self.sampled_drift: Tensor | None = None  # of the last training step, if its blend asked for it
+        self.sampled_pair: tuple[Tensor, Tensor] | None = None  # see sample_pair; of the last training step, if its blend asks
         self.sampled_grad_norm: Tensor | None = None  # likewise
         self.clear_sums()
         self.alpha.zero_()
@@ -152,12 +151,17 @@ class Seed(nn.Module):
     def samples(self, signal: str) -> bool:
         """Say whether its blend asks for a signal in the step that is running."""
         blend = self.record.blend
-        return blend is not None and self.state is SeedState.BLENDING and blend.is_sampled(signal)
+        return blend is not None and blend.is_sampled(signal) and self.state is SeedState.BLENDING
 
-    def sample_drift(self, without: Tensor, with_it: Tensor) -> None:
-        """Note how far the seed turns its layer's feature."""
-        with uncounted():
-            self.sampled_drift = drift(without, with_it)
+    def sample_pair(self, without: Tensor, with_it: Tensor) -> None:
+        """Keep copies of its layer's feature without the seed and with it: their drift is no part of what the step costs."""
+        self.sampled_pair = without.detach().clone(), with_it.detach().clone()
+
+    def take_samples(self) -> tuple[Tensor | None, Tensor | None]:
+        """Return the drift and the gradient norm of the last training step, where its blend asked for them, and forget them."""
+        pair, norm = self.sampled_pair, self.sampled_grad_norm
+        self.sampled_pair = self.sampled_grad_norm = None
+        return None if pair is None else drift(*pair), norm
 
     def note_arriving_slope(self, gradient: Tensor) -> None:
         """Note the sum of a gradient of the loss by what the seed returned."""

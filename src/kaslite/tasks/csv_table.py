@@ -15,7 +15,7 @@ from kaslite.errors import DataError, UsageError, unknown_name
 from kaslite.tasks.table_cells import Table, is_number, read_numbers, read_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -63,13 +63,13 @@ def read_csv(file: Path, content: bytes, target: str | None) -> Table:
     if not lines:
         raise DataError(f"the data file {file} has no line after its header.")
 
-    def place(name: str, row: int) -> str:
-        return f"{file}, line {lines[row][0]}, column {name!r}"
+    def place_in(name: str) -> Callable[[int], str]:
+        return lambda row: f"{file}, line {lines[row][0]}, column {name!r}"
 
     columns = {name: [cells[index] for _, cells in lines] for index, name in enumerate(header)}
     targets = columns.pop(str(target))
-    inputs = [read_numbers(texts, lambda row, name=name: place(name, row)) for name, texts in columns.items()]
-    return Table(np.stack(inputs, axis=1), read_targets(targets, lambda row: place(str(target), row)))
+    inputs = [read_numbers(texts, place_in(name)) for name, texts in columns.items()]
+    return Table(np.stack(inputs, axis=1), read_targets(targets, place_in(str(target))))
 
 
 def _lines(file: Path, content: bytes) -> Iterator[tuple[int, list[str]]]:

@@ -1,7 +1,7 @@
 """Carries blends out: chooses a strategy as one begins, feeds it its signals, and tells how the blend ends.
 
 Where the signals come from: held-out losses from the evaluation at the end of each epoch; drift and gradient norm from there
-too, or, where the ramp ticks with the steps, from every tenth training step, if the strategy reads them.
+too, or, where the ramp ticks with the steps, from every tenth training step or so, if the strategy reads them.
 Not for: moves between states; those are `kaslite.training.transitions`.
 """
 
@@ -13,7 +13,7 @@ from kaslite.blending import STRATEGIES, BlendSignals, BlendTelemetry, FixedRamp
 from kaslite.blending.base import ADAPTIVE, COMPLETE
 from kaslite.errors import UsageError
 from kaslite.events import BlendCompleted, BlendStrategyChosen, finite_or_none
-from kaslite.seeds.record import Blend
+from kaslite.seeds.record import Blend, sample_ticks
 
 if TYPE_CHECKING:
     from kaslite.blending import BlendingConfig, BlendingStrategy
@@ -58,6 +58,7 @@ class Blends:
             initial_loss=finite_or_none(observer.held_out_loss),
             initial_drift=telemetry.drift,
             samples=[signal for signal in _SAMPLED if signal in reads],
+            sample_ticks=sample_ticks(self.config.fixed_steps),
             grad_norm=finite_or_none(record.grad_norm),
         )
         return BlendStrategyChosen(
@@ -137,8 +138,7 @@ class Blends:
 
     @staticmethod
     def _take_samples(seed: Seed, blend: Blend) -> None:
-        drift, norm = seed.sampled_drift, seed.sampled_grad_norm
-        seed.sampled_drift = seed.sampled_grad_norm = None
+        drift, norm = seed.take_samples()
         if drift is not None:
             blend.note_drift(finite_or_none(drift.item()))
         if norm is not None:

@@ -72,7 +72,10 @@ class Observer:
         """Return the held-out loss and the drift of a seed as they are now; without ``evaluate``, as they last were."""
         if self._evaluate is None:
             return self.held_out_loss, seed.record.drift
-        with self._model.probing() as readings, global_streams_kept():  # what is measured for a seed's sake shifts no draws
+        with (
+            self._model.probing(seed.layer_name) as readings,
+            global_streams_kept(),
+        ):  # what is measured for a seed's sake shifts no draws
             loss = self._evaluate().loss
         drift = _drift_of(seed, readings)
         return loss, None if drift is None else drift.cosine

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kaslite.events import Event, GovernorRolledBack, SeedRestored
+from kaslite.events import Event, GovernorRolledBack, SeedCulled, SeedRestored
 from kaslite.lifecycle import GROWING, ISOLATED, LIVE, SeedState
 from kaslite.training.governor import Governor
 from kaslite.training.optimizer_state import optimizer_names
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch.optim import Optimizer
 
-    from kaslite.seeds import SeededModel
+    from kaslite.seeds import Seed, SeededModel
     from kaslite.training.governor import GovernorConfig
     from kaslite.training.state import Tree
     from kaslite.training.transitions import Transitions
@@ -65,13 +65,17 @@ class Recovery:
         self._update()
         # Those that were culled since are suspects too: what is restored of them must not live on.
         suspects = {seed.place for seed in self._model.seeds if seed.state in _SUSPECT | _CULLED}
+        grown = {seed.place: seed.blueprint_id for seed in self._model.seeds if seed.state in LIVE}
         self._snapshot.restore(self._model, self._optimizer, self._transitions)
         self._governor.note_rollback(reason)
         self._rolled_back_in = self._transitions.epoch
         events = [self._rolled_back(reason)]
+        why = f"the governor went back: {reason}"
         for seed in self._model.seeds:
             if seed.state in _SUSPECT or (seed.place in suspects and seed.state in LIVE):
-                events += self._transitions.expel(seed, f"the governor went back: {reason}")
+                events += self._transitions.expel(seed, why)
+            elif seed.place in grown and seed.state not in LIVE:  # back to before it germinated: that was its end
+                events.append(self._undone(seed, grown[seed.place], why))
         return events
 
     def raise_if_hopeless(self) -> None:
@@ -147,6 +151,16 @@ class Recovery:
             snapshot.renew(state, epoch)
         self._snapshot = snapshot
         self._is_outdated = self._is_now = True
+
+    def _undone(self, seed: Seed, blueprint_id: str | None, reason: str) -> Event:
+        return SeedCulled(
+            epoch=self._transitions.epoch,
+            layer=seed.layer_name,
+            seed=seed.index,
+            blueprint_id=blueprint_id,
+            reason=reason,
+            improvement=None,
+        )
 
     def _rolled_back(self, reason: str) -> Event:
         assert self._snapshot is not None, "there was something to go back to"

@@ -1,8 +1,8 @@
 """`BlendingStats`: how the blends of a run went, strategy by strategy, and the fold that takes in one more event.
 
-A blend begins with `BlendStrategyChosen` and has one end: `BlendCompleted`, or else it failed, because its seed was culled or a
-rollback took it back. What happens to a seed afterwards is no affair of its blend. Strategies are known by the names that the
-log has for them, so those of users count like ours. Not for: how it looks; that is `kaslite.dashboard.blending`.
+A blend begins with `BlendStrategyChosen` and has one end: `BlendCompleted`, or else it failed: its seed was culled, by a
+rollback too. What happens to a seed afterwards is no affair of its blend. Strategies are known by the names that the log has
+for them, so those of users count like ours. Not for: how it looks; that is `kaslite.dashboard.blending`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from kaslite.events import BlendCompleted, BlendStrategyChosen, Event, GovernorRolledBack, SeedCulled, finite_or_none
-from kaslite.lifecycle import SeedState
+from kaslite.events import BlendCompleted, BlendStrategyChosen, Event, SeedCulled, finite_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +24,7 @@ class StrategyStats:
 
     count: int = 0  # blends that began
     completed: int = 0
-    failed: int = 0  # seeds culled, or taken back, before their blend was complete
+    failed: int = 0  # seeds culled before their blend was complete
     epochs: int = 0  # that all completed ones took
     measured: int = 0  # completed ones whose loss was measured at both ends
     loss_improvement: float = 0.0  # of all those together
@@ -83,13 +82,6 @@ def fold_blending(stats: BlendingStats, event: Event) -> BlendingStats:
             return _completed(stats, event)
         case SeedCulled():
             return _failed(stats, (event.layer, event.seed))
-        case GovernorRolledBack():
-            # A seed that still blends is culled next, by an event of its own; of one that is back before its blend,
-            # nothing more need come.
-            for seed in event.seeds:
-                if seed.state != SeedState.BLENDING:
-                    stats = _failed(stats, (seed.layer, seed.seed))
-            return stats
         case _:
             return stats
 
