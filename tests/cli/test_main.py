@@ -8,7 +8,7 @@ import time
 import pytest
 
 import kaslite
-from kaslite.cli.main import call
+from kaslite.cli.main import app, call
 
 SMALL = ["--n_samples", "60", "--warm_up_epochs", "1", "--adaptation_epochs", "2"]
 
@@ -60,6 +60,7 @@ def test_help_is_quick_and_loads_no_torch():
         (["run", "--at", "blocks.*.7"], "matches no submodule of the host"),
         (["run", "--blueprints", "mpl"], "unknown blueprint 'mpl': did you mean 'mlp'?"),
         (["run", "--config", "nope.yaml", "--lr", "x"], "lr is 'x'"),
+        (["run", "--data", "nope.txt"], "give a CSV file with a header row"),
         (["replay", "nope"], "there is no run 'nope'"),
         (["rnu"], 'Did you mean "run"?'),
     ],
@@ -82,6 +83,7 @@ def test_a_wrong_command_line_is_one_sentence_and_exit_code_2(results, capsys, a
         (["run", "--n_samples", "3", "--train_frac", "0.4"], "has 1 class"),
         (["run", "--host", "transformer", "--n_samples", "999999"], "make n_samples or context smaller"),
         (["run", "--config", "nope.yaml"], "cannot read the config file nope.yaml"),
+        (["run", "--data", "nope.csv", "--target", "y"], "cannot read the data file nope.csv: No such file or directory."),
     ],
 )
 def test_a_run_that_cannot_start_is_one_sentence_and_exit_code_1(results, capsys, arguments, complaint):
@@ -107,9 +109,20 @@ def test_a_read_only_results_folder_is_refused(results, capsys):
     assert "--results_dir" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["run", "resume", "replay", "analytics", "prove"])
+def test_dashes_and_underscores_are_both_understood_in_every_flag(command):
+    arguments = app[command].assemble_argument_collection()
+    names = {name[2:] for argument in arguments for name in argument.names if name.startswith("--")}
+    assert "json" in names
+    for name in names:
+        with_dashes, _, _ = arguments.match("--" + name.replace("_", "-"))
+        with_underscores, _, _ = arguments.match("--" + name.replace("-", "_"))
+        assert with_dashes is with_underscores
+
+
 @pytest.mark.parametrize("flag", ["--problem_type", "--problem-type"])
-def test_dashes_and_underscores_are_both_understood(results, capsys, flag):
-    assert call(["run", flag, "digits", "--dry_run"]) == 0
+def test_a_flag_means_the_same_with_dashes_and_with_underscores(results, capsys, flag):
+    assert call(["run", flag, "digits", "--dry-run"]) == 0
     assert "problem_type: digits" in capsys.readouterr().out
     assert not results.exists()
 

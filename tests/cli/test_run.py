@@ -44,6 +44,18 @@ def test_a_run_says_its_accuracy_its_growth_and_where_it_is(tmp_path, capsys):
     assert "run completed" in err
 
 
+def test_a_regression_says_what_it_explains_instead_of_an_accuracy(tmp_path, capsys):
+    (tmp_path / "it.csv").write_text("x,y\n" + "".join(f"{row},{row / 7}\n" for row in range(60)))
+    flags = ["--data", "it.csv", "--target", "y", "--warm-up-epochs", "1", "--adaptation-epochs", "1"]
+    assert call(["run", *flags, "-v"]) == 0
+    out, err = capsys.readouterr()
+    (run_dir,) = (tmp_path / "results").iterdir()
+    metrics = json.loads((run_dir / "metrics.json").read_text())
+    assert f"test R2        {metrics['test_r2']:.4f}   (loss {metrics['test_loss']:.4f})" in out
+    assert metrics["test_accuracy"] is None
+    assert "val accuracy -, best -" in err
+
+
 def test_a_host_alone_is_enough_and_dry_run_says_what_it_learns(capsys):
     call(["run", "--host", "cnn", "--dry_run", "--json"])
     config = json.loads(capsys.readouterr().out)

@@ -2,12 +2,27 @@ from itertools import pairwise
 
 import pytest
 import torch
+from sklearn.metrics import r2_score
 
 from kaslite import SeedState
 from kaslite.errors import DataError, UsageError
 from kaslite.experiment import assembly
 from kaslite.experiment.assembly import assemble
 from kaslite.experiment.config import resolve
+
+
+class Kept:
+    """A sink that keeps the events."""
+
+    def __init__(self):
+        self.events = []
+
+    def write(self, event):
+        self.events.append(event)
+
+    def close(self):
+        pass
+
 
 SMALL = {"n_samples": 80, "warm_up_epochs": 1, "adaptation_epochs": 1}
 
@@ -125,3 +140,33 @@ def test_the_test_loss_is_the_mean_cross_entropy_on_the_test_split():
     test = experiment.task.test
     truth = torch.nn.functional.cross_entropy(experiment.model.eval()(test.inputs), test.targets)
     assert experiment.test()["test_loss"] == pytest.approx(truth.item(), abs=1e-6)
+
+
+REGRESSION = {"problem_type": "diabetes", "warm_up_epochs": 1, "adaptation_epochs": 2}
+
+
+def test_a_regression_has_one_output_and_its_test_is_a_squared_error_and_the_part_of_the_variance_that_it_explains():
+    experiment = assemble(resolve(REGRESSION))
+    experiment.train(lambda: None)
+    test, metrics = experiment.task.test, experiment.test()
+    outputs = experiment.model.eval()(test.inputs).detach()
+    assert outputs.shape == (len(test), 1)
+    assert metrics["test_loss"] == pytest.approx((outputs - test.targets).square().mean().item(), abs=1e-6)
+    assert metrics["test_r2"] == pytest.approx(r2_score(test.targets, outputs), abs=1e-6)
+    assert [metrics[name] for name in ("test_accuracy", "val_accuracy", "best_accuracy")] == [None] * 3
+
+
+def test_a_regression_grows_whatever_accuracy_would_be_enough():
+    experiment = assemble(resolve(REGRESSION | {"adaptation_epochs": 6, "patience": 3, "delta": 10.0, "acc_threshold": 0.0}))
+    experiment.train(lambda: None)
+    assert experiment.test()["germinated"] >= 1
+
+
+@pytest.mark.parametrize(("evidence", "reading"), [("removal", "removal_cost"), ("twin", "twin_gain")])
+def test_a_seed_in_a_regression_is_weighed_as_in_a_classification(evidence, reading):
+    growing = {"adaptation_epochs": 12, "patience": 3, "delta": 10.0, "blend_steps": 4, "progress_thresh": 0}
+    experiment = assemble(resolve(REGRESSION | growing | {"evidence": evidence}))
+    experiment.sink = Kept()
+    experiment.train(lambda: None)
+    readings = [seed for event in experiment.sink.events if event.type == "epoch_completed" for seed in event.seeds]
+    assert any(getattr(seed, reading) is not None for seed in readings if seed.state == SeedState.SHADOWING)

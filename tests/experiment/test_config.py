@@ -23,6 +23,8 @@ from kaslite.tasks import HOSTS
         ("n_samples", 500),
         ("noise", 0.1),
         ("rotations", 4),
+        ("n_centers", None),  # the default problem does not read them
+        ("cluster_std", None),
         ("host", "mlp"),
         ("hidden_dim", 32),
         ("num_layers", 3),
@@ -86,7 +88,9 @@ def test_settings_that_the_problem_does_not_read_are_null():
     config = resolve(
         {"problem_type": "digits", "classes": (1, 2), "epoch_steps": 3, "host_from": "results/other", "blending": {}}
     )
-    assert {name for name, value in config if value is None} == {"n_samples", "noise", "rotations", "context"}
+    of_others = {"n_samples", "noise", "rotations", "n_centers", "cluster_std", "context"}
+    of_tables = {"data", "target", "task_type", "data_sha256"}
+    assert {name for name, value in config if value is None} == of_others | of_tables
 
 
 @pytest.mark.parametrize("host", HOSTS)

@@ -6,10 +6,11 @@ import dataclasses
 import logging
 import shutil
 
+import numpy as np
 import pytest
 import yaml
 
-from kaslite.errors import NewerFormatError, StorageError, UsageError
+from kaslite.errors import DataError, NewerFormatError, StorageError, UsageError
 from kaslite.events import EpochCompleted
 from kaslite.experiment import run as experiments
 from kaslite.experiment.config import resolve
@@ -257,3 +258,31 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_takes_the_trained_ho
     directory = interrupted(tmp_path, host_from=first)
     resume(directory)
     assert facts(directory) == facts(whole(tmp_path, host_from=first))
+
+
+@pytest.fixture
+def table(tmp_path):
+    inputs = np.random.default_rng(0).normal(size=(120, 3))
+    np.savez(tmp_path / "it.npz", X=inputs, y=inputs[:, 0] + inputs[:, 1] ** 2)
+    return tmp_path / "it.npz"
+
+
+OF_A_TABLE = {"n_samples": None, "warm_up_epochs": 2, "adaptation_epochs": 14}
+
+
+def test_a_regression_on_a_table_goes_on_to_the_same_end(tmp_path, table):
+    settings = {**GROWING, **OF_A_TABLE, "data": table}
+    whole = run(resolve(settings), tmp_path / "whole")
+    stopped = interrupted(tmp_path, **OF_A_TABLE, data=table)
+    resume(stopped)
+    assert facts(stopped) == facts(RunDirectory(whole.run_dir))
+    assert stopped.read_metrics()["test_r2"] == whole.metrics["test_r2"]
+
+
+def test_a_run_whose_data_was_changed_does_not_go_on(tmp_path, table):
+    stopped = interrupted(tmp_path, **OF_A_TABLE, data=table)
+    log = stopped.events.read_bytes()
+    np.savez(table, X=np.zeros((120, 3)), y=np.zeros(120))
+    with pytest.raises(DataError, match=r"it\.npz is not what it was: .* put the old file back, or start a new run"):
+        resume(stopped)
+    assert stopped.events.read_bytes() == log

@@ -2,6 +2,7 @@ import subprocess
 import sys
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,15 +17,32 @@ every_host = pytest.mark.parametrize("host", HOSTS)
 every_problem = pytest.mark.parametrize("name", PROBLEMS)
 
 
+GIVEN = {}
+"""Settings that a problem cannot do without."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _a_table_of_ones_own(tmp_path_factory):
+    file = tmp_path_factory.mktemp("data") / "it.npz"
+    np.savez(file, X=np.random.default_rng(0).normal(size=(60, 3)), y=np.arange(60) % 3)
+    GIVEN["table"] = {"data": file}
+    yield
+    GIVEN.clear()
+
+
+def config_of(name):
+    return resolve({"problem_type": name, **GIVEN.get(name, {})})
+
+
 def load(name, rng_seed=0):
-    return PROBLEMS[name].load(resolve({"problem_type": name}), rng_seed)
+    return PROBLEMS[name].load(config_of(name), rng_seed)
 
 
 @every_problem
 def test_it_loads_with_the_settings_that_suit_it(name):
     task = load(name)
     assert task.name == name
-    assert task.input_dim == resolve({"problem_type": name}).input_dim
+    assert task.input_dim == config_of(name).input_dim
     assert len(task.train) > len(task.validation) > 0
 
 
@@ -44,7 +62,7 @@ def test_the_settings_that_it_declares_are_those_that_it_reads(name):
             self.read.add(setting)
             return getattr(config, setting)
 
-    config, settings = resolve({"problem_type": name}), Noticing()
+    config, settings = config_of(name), Noticing()
     PROBLEMS[name].load(settings, 0)
     assert settings.read - {"train_frac", "input_dim"} == PROBLEMS[name].reads
 
@@ -58,11 +76,34 @@ def test_the_same_rng_seed_gives_the_same_data(name):
 
 
 @every_problem
-def test_its_inputs_are_finite_and_its_targets_are_classes(name):
+def test_its_inputs_are_finite_and_its_targets_are_classes_or_numbers(name):
     task = load(name)
     for part in (task.train, task.validation, task.test):
         assert part.inputs.isfinite().all()
-        assert set(part.targets.flatten().tolist()) <= set(range(task.num_classes))
+        if task.is_regression:
+            assert part.targets.shape == (len(part), 1)
+            assert part.targets.isfinite().all()
+        else:
+            assert set(part.targets.flatten().tolist()) <= set(range(task.num_classes))
+
+
+@pytest.mark.parametrize("input_dim", [2, 7])
+@pytest.mark.parametrize("name", ["spirals", "moons", "clusters", "spheres", "complex_moons"])
+def test_what_is_generated_has_any_number_of_inputs(name, input_dim):
+    assert PROBLEMS[name].load(resolve({"problem_type": name, "input_dim": input_dim}), 0).input_dim == input_dim
+
+
+@pytest.mark.parametrize(
+    ("name", "squares", "first"),
+    [
+        ("spirals", 148.747644, [-1.1942503452301025, -0.32877838611602783]),
+        ("digits", 13219.18107, [0.0, -0.34191566705703735]),
+    ],
+)
+def test_published_numbers_rest_on_spirals_and_digits_as_they_are(name, squares, first):
+    inputs = load(name).test.inputs
+    assert inputs.double().square().sum().item() == pytest.approx(squares, rel=1e-8)
+    assert inputs[0, :2].tolist() == pytest.approx(first, rel=1e-6)
 
 
 @every_host
@@ -113,7 +154,7 @@ def test_spare_layers_are_places_for_seeds_and_change_nothing_of_the_host(host):
     ("host", "problem", "remedy"),
     [
         ("cnn", "spirals", "host 'cnn' reads image inputs, which spirals has not; spirals takes mlp, and cnn learns digits."),
-        ("mlp", "topics", "topics takes transformer, and mlp learns spirals, digits."),
+        ("mlp", "topics", "complex_moons, digits, breast_cancer, wine, diabetes, table."),
         ("transformer", "digits", "digits takes mlp, cnn, and transformer learns topics."),
     ],
 )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -12,7 +14,10 @@ from kaslite.training.evaluation import (
     evaluate_now,
     evaluate_on,
     mean_cross_entropy,
+    mean_squared_error,
+    r_squared,
     removal_cost,
+    squared_errors,
 )
 from tests.growing import Growth
 from tests.hosts import build, samples
@@ -115,6 +120,24 @@ def test_modes_come_back_after_an_error() -> None:
 def test_losses_that_are_not_one_a_sample_are_refused(losses: torch.Tensor) -> None:
     with pytest.raises(UsageError, match="one loss a sample"):
         evaluate_now(build(), lambda: losses)
+
+
+def test_of_a_regression_a_sample_has_one_loss_the_batch_their_mean_and_nothing_is_correct() -> None:
+    outputs, targets = torch.tensor([[1.0], [2.0], [5.0]]), torch.tensor([[1.0], [0.0], [2.0]])
+    evaluation = evaluate_on(nn.Identity(), outputs, targets, squared_errors)
+    assert evaluation.losses.tolist() == [0.0, 4.0, 9.0]
+    assert evaluation.loss == pytest.approx(mean_squared_error(outputs, targets).item())
+    assert evaluation.accuracy is None
+
+
+def test_r_squared_is_the_part_of_the_variance_that_is_predicted() -> None:
+    targets = torch.tensor([[1.0], [3.0]])
+    assert [r_squared(loss, targets) for loss in (0.0, 0.25, 1.0, 3.0)] == [1.0, 0.75, 0.0, -2.0]
+
+
+@pytest.mark.parametrize(("loss", "targets"), [(math.nan, [1.0, 3.0]), (math.inf, [1.0, 3.0]), (0.5, [2.0, 2.0]), (0.5, [2.0])])
+def test_r_squared_is_nothing_where_it_cannot_be_told(loss: float, targets: list[float]) -> None:
+    assert r_squared(loss, torch.tensor(targets)) is None
 
 
 def test_the_removal_cost_is_the_paired_rise_of_the_loss() -> None:

@@ -9,10 +9,12 @@ import yaml
 from cyclopts import Parameter
 
 from kaslite.cli.output import Output
+from kaslite.dashboard.words import number
 from kaslite.experiment.config import RunConfig, resolve
 
 if TYPE_CHECKING:
     from kaslite.experiment.run import RunResult
+    from kaslite.experiment.run_directory import Metrics
 
 RESULTS = Path("results")
 
@@ -55,9 +57,15 @@ def summary(result: RunResult) -> str:
     """Return the result of a run in a few lines."""
     metrics = result.metrics
     return (
-        f"test accuracy  {metrics['test_accuracy']:.4f}\n"
+        f"{_quality(metrics)}\n"
         f"parameters     {metrics['host_params']:,} -> {metrics['final_params']:,}   "
         f"(seeds: {metrics['germinated']} germinated, {metrics['fossilized']} fossilized, {metrics['culled']} culled)\n"
         f"run            {result.run_dir}   (config.yaml, events.jsonl, metrics.json)\n"
         f"look again     kaslite replay {result.run_dir}"
     )
+
+
+def _quality(metrics: Metrics) -> str:
+    if metrics["test_accuracy"] is not None:
+        return f"test accuracy  {metrics['test_accuracy']:.4f}"
+    return f"test R2        {number(metrics.get('test_r2'))}   (loss {number(metrics['test_loss'])})"

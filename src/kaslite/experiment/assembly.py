@@ -23,7 +23,15 @@ from kaslite.seeds import SeededModel
 from kaslite.tasks import HOSTS, PROBLEMS
 from kaslite.telemetry import FanOut
 from kaslite.training.durations import Durations
-from kaslite.training.evaluation import cross_entropies, evaluate_now, evaluate_on, mean_cross_entropy
+from kaslite.training.evaluation import (
+    cross_entropies,
+    evaluate_now,
+    evaluate_on,
+    mean_cross_entropy,
+    mean_squared_error,
+    r_squared,
+    squared_errors,
+)
 from kaslite.training.grower import Grower
 from kaslite.training.learning_rate import factor, follow_factor
 from kaslite.training.loop import Phase, Trainer
@@ -119,7 +127,7 @@ class Experiment:
     def test(self) -> Metrics:
         """Read the test split, once, and sum the run up."""
         test = evaluate_now(self.model, lambda: self._evaluate(self.model, self.task.test.to(self.device)))
-        return {
+        metrics: Metrics = {
             "test_accuracy": test.accuracy,
             "val_accuracy": self.trainer.val_accuracy,
             "best_accuracy": self.trainer.best_accuracy,
@@ -136,6 +144,9 @@ class Experiment:
             "wall_s": None,
             "rng_seed": self.config.rng_seed,
         }
+        if self.task.is_regression:
+            metrics["test_r2"] = r_squared(test.loss, self.task.test.targets)
+        return metrics
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the run is, as tensors and plain data."""
@@ -182,7 +193,7 @@ class Experiment:
             self.optimizer,
             grower,
             batches=lambda epoch: train.batches(config.batch_size, config.rng_seed, epoch, self.epoch_steps),
-            loss=mean_cross_entropy,
+            loss=mean_squared_error if self.task.is_regression else mean_cross_entropy,
             drift_warn=config.drift_warn,
             emit=self.emit,
         )
@@ -205,13 +216,14 @@ class Experiment:
         return [follow_factor(self.optimizer, factor_at)]
 
     def _evaluate(self, model: nn.Module, split: Split) -> Evaluation:
-        return evaluate_on(model, split.inputs, split.targets, cross_entropies)
+        losses = squared_errors if self.task.is_regression else cross_entropies
+        return evaluate_on(model, split.inputs, split.targets, losses)
 
 
 def _build_model(config: RunConfig, task: Task, device: torch.device) -> SeededModel:
     kind = HOSTS[config.host]
     with global_stream(torch.device("cpu"), config.rng_seed, "host"):
-        host = kind.build(task.input_dim, config.hidden_dim, config.num_layers, task.num_classes, config.spare_layers)
+        host = kind.build(task.input_dim, config.hidden_dim, config.num_layers, task.outputs, config.spare_layers)
         host = host.to(device)
     model = SeededModel(
         host,

@@ -9,35 +9,21 @@ from pathlib import Path  # noqa: TC003  pydantic reads it
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from kaslite.errors import StorageError, UsageError, unknown_name
 from kaslite.experiment.blending import BlendingSection, blending_of, merged
 from kaslite.experiment.controllers import CONTROLLERS, check_controller
+from kaslite.experiment.problem import ProblemSettings, fixed_settings, unread_settings
 from kaslite.tasks import HOST_PATTERN, HOSTS, PROBLEMS, check_fit, fitting_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_OF_PROBLEMS = {setting for problem in PROBLEMS.values() for setting in problem.reads}
 
-
-class RunConfig(BaseModel):
+class RunConfig(ProblemSettings):
     """Everything that a run depends on: the same config gives the same run."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    # The task; what the problem does not read is null
-    problem_type: str = Field("spirals", description=f"What to learn: {', '.join(PROBLEMS)}.")
-    input_dim: int = Field(2, ge=2, description="Number of inputs, where the data does not fix it.")
-    n_samples: int | None = Field(500, ge=1, description="Number of samples: points to generate, or windows of a text.")
-    noise: float | None = Field(0.1, ge=0, description="Noise on the points of the spirals.")
-    rotations: float | None = Field(4.0, gt=0, description="Turns of each arm of the spirals.")
-    classes: tuple[int, ...] | None = Field(
-        None, description="Which of the digits alone, numbered in this order; by default all: a flag for each."
-    )
-    context: int | None = Field(64, ge=2, description="Characters in a window of a text.")
-    train_frac: float = Field(0.7, gt=0, lt=1, description="Fraction that trains; the rest is halved into validation and test.")
     # The host and its training
     host: str = Field("mlp", description=f"What learns it: {', '.join(HOSTS)}; by default what suits the problem.")
     hidden_dim: int = Field(32, ge=1, description="Width of the host's hidden layers.")
@@ -124,15 +110,13 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
     given |= merged(read, flags)
     chosen = _chosen(given)
     host, problem = HOSTS[chosen["host"]], PROBLEMS[chosen["problem_type"]]
-    unread = _unread(given, chosen["problem_type"])
+    unread = unread_settings(given, chosen["problem_type"])
     config = _checked({**problem.defaults, **host.defaults, **given, **chosen, **unread})
     _check_rewarming(config)
-    inputs = problem.number_of_inputs(config)
-    if "input_dim" in given and config.input_dim != inputs:
-        raise UsageError(f"input_dim is {config.input_dim}, but {config.problem_type} has {inputs} inputs; leave it out.")
+    fixed = fixed_settings(given, config)
     check_controller(config)
     blending_of(config)
-    return config.model_copy(update={"input_dim": inputs})
+    return config.model_copy(update=fixed)
 
 
 def _chosen(given: Mapping[str, Any]) -> dict[str, str]:
@@ -140,6 +124,8 @@ def _chosen(given: Mapping[str, Any]) -> dict[str, str]:
     host, problem = given.get("host"), given.get("problem_type")
     if host is not None and (not isinstance(host, str) or host not in HOSTS):
         raise unknown_name("host", str(host), HOSTS)
+    if problem is None and given.get("data") is not None:
+        problem = "table"
     if problem is None:
         problem = RunConfig.model_fields["problem_type"].default if host is None else HOSTS[host].problem
     if not isinstance(problem, str) or problem not in PROBLEMS:
@@ -147,16 +133,6 @@ def _chosen(given: Mapping[str, Any]) -> dict[str, str]:
     host = host or fitting_hosts(problem)[0]
     check_fit(host, problem)
     return {"problem_type": problem, "host": host}
-
-
-def _unread(given: Mapping[str, Any], name: str) -> dict[str, None]:
-    """Return null for each setting of another problem, and refuse it if it was given."""
-    reads = PROBLEMS[name].reads
-    for setting in sorted(_OF_PROBLEMS - reads):
-        if setting in given:
-            accepted = ", ".join([*sorted(reads), "train_frac"])
-            raise UsageError(f"{setting} is {given[setting]}, but {name} does not read it; leave it out. It reads {accepted}.")
-    return dict.fromkeys(_OF_PROBLEMS - reads)
 
 
 def _check_rewarming(config: RunConfig) -> None:

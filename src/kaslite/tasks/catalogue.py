@@ -5,7 +5,6 @@ Not for: data and networks; each problem's and each host's own file makes them.
 
 from __future__ import annotations
 
-import importlib
 import pkgutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,17 +24,20 @@ HOST_PATTERN = "blocks.*"
 Inputs = Literal["vector", "image", "text"]
 """What a sample can be read as: features in no order, pixels of a square, tokens in a row."""
 
+VECTOR: frozenset[Inputs] = frozenset({"vector"})
+
 
 @dataclass(frozen=True)
 class Problem:
     """A named data set."""
 
-    module: str  # its ``load(config) -> Task`` is called with the settings of the run
+    source: str  # "module:function", called with the settings of the run and its rng_seed; returns a Task
     summary: str
     inputs: frozenset[Inputs]  # what its samples can be read as
     reads: frozenset[str] = frozenset()  # settings of its own, beside train_frac; no other problem's may be given
     defaults: Mapping[str, Any] = field(default_factory=dict)  # settings that suit it; flags and files override them
     input_dim: int | str = "input_dim"  # number of inputs where the data fixes it, or the setting that says it
+    facts: str | None = None  # "module:function" that reads the settings that a file fixes, where there is one
 
     def load(self, settings: Any, rng_seed: int) -> Task:
         """Load or generate the data.
@@ -44,13 +46,19 @@ class Problem:
             settings: an object with the fields of `kaslite.experiment.config.RunConfig` that the problem reads.
             rng_seed: generation and splits draw from streams derived from it.
         """
-        task: Task = importlib.import_module(self.module).load(settings, rng_seed)
+        task: Task = pkgutil.resolve_name(self.source)(settings, rng_seed)
         return task
 
-    def number_of_inputs(self, settings: Any) -> int:
-        """Return the number of inputs of a sample under these settings."""
-        inputs: int = self.input_dim if isinstance(self.input_dim, int) else getattr(settings, self.input_dim)
-        return inputs
+    def fixed(self, settings: Any) -> dict[str, Any]:
+        """Return the settings that the data fixes, ``input_dim`` among them, under the other settings.
+
+        Raises:
+            KasliteError: if there is no such data.
+        """
+        if self.facts is not None:
+            facts: dict[str, Any] = pkgutil.resolve_name(self.facts)(settings)
+            return facts
+        return {"input_dim": self.input_dim if isinstance(self.input_dim, int) else getattr(settings, self.input_dim)}
 
 
 @dataclass(frozen=True)
@@ -83,13 +91,37 @@ class Host:
 
 PROBLEMS: dict[str, Problem] = {
     "spirals": Problem(
-        "kaslite.tasks.spirals",
+        "kaslite.tasks.spirals:load",
         "two interleaving spirals, generated",
-        inputs=frozenset({"vector"}),
+        inputs=VECTOR,
         reads=frozenset({"n_samples", "noise", "rotations"}),
     ),
+    "moons": Problem(
+        "kaslite.tasks.moons:load",
+        "two half-circles that interleave, generated",
+        inputs=VECTOR,
+        reads=frozenset({"n_samples", "noise"}),
+    ),
+    "clusters": Problem(
+        "kaslite.tasks.clusters:load",
+        "Gaussian clouds around random centers, one class each, generated",
+        inputs=VECTOR,
+        reads=frozenset({"n_samples", "n_centers", "cluster_std"}),
+    ),
+    "spheres": Problem(
+        "kaslite.tasks.spheres:load",
+        "two concentric shells, generated",
+        inputs=VECTOR,
+        reads=frozenset({"n_samples", "noise"}),
+    ),
+    "complex_moons": Problem(
+        "kaslite.tasks.moons:load_complex",
+        "two moons, and behind each a cluster of the other class, generated",
+        inputs=VECTOR,
+        reads=frozenset({"n_samples", "noise"}),
+    ),
     "digits": Problem(
-        "kaslite.tasks.digits",
+        "kaslite.tasks.digits:load",
         "1,797 real handwritten digits of 8 x 8 pixels, from scikit-learn",
         inputs=frozenset({"vector", "image"}),
         reads=frozenset({"classes"}),
@@ -97,8 +129,36 @@ PROBLEMS: dict[str, Problem] = {
         defaults={"hidden_dim": 24, "lr": 1e-3, "weight_decay": 0.5, "acc_threshold": 0.99},
         input_dim=64,
     ),
+    "breast_cancer": Problem(
+        "kaslite.tasks.bundled:load_breast_cancer",
+        "569 tumours, malignant or benign, by 30 measures, from scikit-learn",
+        inputs=VECTOR,
+        defaults={"hidden_dim": 16, "lr": 1e-3, "weight_decay": 1.0},
+        input_dim=30,
+    ),
+    "wine": Problem(
+        "kaslite.tasks.bundled:load_wine",
+        "178 wines of three growers, by 13 measures, from scikit-learn",
+        inputs=VECTOR,
+        input_dim=13,
+    ),
+    "diabetes": Problem(
+        "kaslite.tasks.bundled:load_diabetes",
+        "how far the diabetes of 442 patients is a year later, by 10 measures, from scikit-learn; a regression",
+        inputs=VECTOR,
+        # Little can be predicted from 309 patients: a wider host, or less decay, learns them by heart.
+        defaults={"hidden_dim": 8, "num_layers": 2, "lr": 1e-3, "weight_decay": 1.0},
+        input_dim=10,
+    ),
+    "table": Problem(
+        "kaslite.tasks.table:load",
+        "your own data, to classify or to predict: --data",
+        inputs=VECTOR,
+        reads=frozenset({"data", "target", "task_type", "data_sha256"}),
+        facts="kaslite.tasks.table_file:facts",
+    ),
     "topics": Problem(
-        "kaslite.tasks.topics",
+        "kaslite.tasks.topics:load",
         "the next character in Python's own help texts",
         inputs=frozenset({"text"}),
         reads=frozenset({"n_samples", "context"}),

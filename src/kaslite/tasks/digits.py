@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from kaslite.errors import UsageError
-from kaslite.tasks.task import Task, split_task
+from kaslite.tasks.task import SOFTENING, Task, split_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ def load(settings: Any, rng_seed: int) -> Task:
         numbers[list(settings.classes)] = range(len(settings.classes))
         chosen = np.isin(targets, settings.classes)
         inputs, targets = inputs[chosen], numbers[targets[chosen]]
-    return split_task("digits", inputs, targets, train_frac=settings.train_frac, rng_seed=rng_seed)
+    return split_task("digits", inputs, targets, train_frac=settings.train_frac, rng_seed=rng_seed, softening=SOFTENING)
 
 
 def _check_classes(classes: Sequence[int]) -> None:

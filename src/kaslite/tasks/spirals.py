@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kaslite.randomness import derive
-from kaslite.tasks.task import Task, split_task
+from kaslite.tasks.plane import embedded
+from kaslite.tasks.task import SOFTENING, Task, split_task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,13 +33,11 @@ def spirals(
     angle = np.sqrt(rng.random(n_samples)) * rotations * 2 * np.pi
     turn = angle + np.pi * arms
     plane = np.stack([np.cos(turn), np.sin(turn)], axis=1) * angle[:, None]
-    points = rng.normal(0.0, noise, (n_samples, input_dim))
-    points[:, :2] += plane
-    return points, arms
+    return embedded(plane, noise, input_dim, rng), arms
 
 
 def load(settings: Any, rng_seed: int) -> Task:
     """Generate the task; reads ``n_samples``, ``noise``, ``rotations``, ``input_dim`` and ``train_frac``."""
     rng = np.random.default_rng(derive(rng_seed, "data"))
     points, arms = spirals(settings.n_samples, settings.noise, settings.rotations, settings.input_dim, rng)
-    return split_task("spirals", points, arms, train_frac=settings.train_frac, rng_seed=rng_seed)
+    return split_task("spirals", points, arms, train_frac=settings.train_frac, rng_seed=rng_seed, softening=SOFTENING)

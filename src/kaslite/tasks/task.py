@@ -6,7 +6,7 @@ Train is learned from, validation controls growth, test is read once, at the end
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,13 +23,18 @@ if TYPE_CHECKING:
 MAX_DEVIATIONS = 5.0
 """Scaled inputs are clipped here: a pixel that is nearly always blank would otherwise be huge when it is not."""
 
+SOFTENING = 1e-8
+"""Added to the deviations of spirals and digits: published numbers rest on it. Inputs as small as this it would blur."""
+
+_ROUNDING = 1e-12  # a deviation below this part of the values is rounding: such an input never changes
+
 
 @dataclass(frozen=True)
 class Split:
     """Samples and what to say of them."""
 
     inputs: Tensor  # (samples, features), or (samples, tokens) of a text
-    targets: Tensor  # (samples,) class indices, or (samples, tokens): the next token after each
+    targets: Tensor  # (samples,) class indices, (samples, tokens): the next token after each, or (samples, 1) numbers
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -54,25 +59,35 @@ class Split:
 
 @dataclass(frozen=True)
 class Task:
-    """A classification task, of samples or of tokens."""
+    """A classification, of samples or of tokens, or a regression."""
 
     name: str
     train: Split
     validation: Split
     test: Split
-    num_classes: int
+    num_classes: int | None  # None for a regression
 
     def __post_init__(self) -> None:
         """Refuse data that nothing can be learned from."""
         for name in ("train", "validation", "test"):
             if not len(getattr(self, name)):
                 raise DataError(f"{self.name}: the {name} split is empty; give it more samples or another train_frac.")
-        classes = self.train.targets.unique().numel()
-        if classes < 2:
+        different = self.train.targets.unique().numel()
+        if different < 2:
+            there = "only one value to predict; a regression" if self.is_regression else f"{different} class; a classifier"
             raise DataError(
-                f"{self.name}: the training split has {classes} class; a classifier needs at least 2: "
-                "give it more samples or other data."
+                f"{self.name}: the training split has {there} needs at least 2: give it more samples or other data."
             )
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether numbers are predicted, not classes."""
+        return self.num_classes is None
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs of a host: one logit a class, or the number itself."""
+        return 1 if self.num_classes is None else self.num_classes
 
     @property
     def input_dim(self) -> int:
@@ -91,25 +106,46 @@ def split_sizes(samples: int, train_frac: float) -> tuple[int, int, int]:
     return train, validation, samples - train - validation
 
 
-def split_task(name: str, inputs: NDArray[np.float64], targets: NDArray[np.int64], *, train_frac: float, rng_seed: int) -> Task:
+def split_task(
+    name: str,
+    inputs: NDArray[np.float64],
+    targets: NDArray[np.int64] | NDArray[np.float64],
+    *,
+    train_frac: float,
+    rng_seed: int,
+    softening: float = 0.0,
+) -> Task:
     """Shuffle, split and scale a data set.
 
     Args:
         name: of the task, for messages.
         inputs: (samples, features).
-        targets: (samples,), class indices from 0.
+        targets: (samples,), class indices from 0, or floating-point numbers to predict, which are scaled too: a loss of 1 is
+            that of predicting their mean.
         train_frac: fraction that trains; the rest is halved into validation and test.
         rng_seed: of the run.
+        softening: added to the deviations of inputs.
 
-    Mean and deviation are those of the training split alone.
+    Mean and deviation are those of the training split alone. An input that never changes there becomes 0.
     """
     order = torch.randperm(len(targets), generator=generator(rng_seed, "split")).numpy()
     inputs, targets = inputs[order], targets[order]
     first, middle, _ = split_sizes(len(targets), train_frac)
     if first:
-        inputs = (inputs - inputs[:first].mean(0)) / (inputs[:first].std(0) + 1e-8)
+        inputs = _scaled(inputs, inputs[:first], softening)
     rows = torch.tensor(inputs.clip(-MAX_DEVIATIONS, MAX_DEVIATIONS), dtype=torch.float32)
-    labels = torch.tensor(targets, dtype=torch.int64)
+    is_regression = np.issubdtype(targets.dtype, np.floating)
+    if is_regression and first:
+        targets = _scaled(targets[:, None], targets[:first, None])
+    labels = torch.tensor(targets, dtype=torch.float32 if is_regression else torch.int64)
     parts = (slice(0, first), slice(first, first + middle), slice(first + middle, None))
     train, validation, test = (Split(rows[part], labels[part]) for part in parts)
-    return Task(name, train, validation, test, num_classes=int(targets.max(initial=0)) + 1)
+    return Task(name, train, validation, test, num_classes=None if is_regression else int(targets.max(initial=0)) + 1)
+
+
+def _scaled(values: NDArray[Any], train: NDArray[Any], softening: float = 0.0) -> NDArray[np.float64]:
+    """Return the values as deviations from the mean of the training split."""
+    deviation = train.std(0) + softening
+    never_changes = deviation <= _ROUNDING * np.abs(train).max(0)
+    scaled: NDArray[np.float64] = (values - train.mean(0)) / np.where(never_changes, np.inf, deviation)
+    return scaled

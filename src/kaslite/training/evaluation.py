@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kaslite.errors import UsageError
+from kaslite.events import finite_or_none
 from kaslite.seeds.modes import looking_at
 from kaslite.signals.interval import mean_interval
 
@@ -125,6 +126,30 @@ def cross_entropies(outputs: Tensor, targets: Tensor) -> Tensor:
     """
     losses = functional.cross_entropy(*_rows(outputs, targets), reduction="none")
     return losses if targets.ndim == 1 else losses.view_as(targets).mean(1)
+
+
+def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean loss of a batch of a regression; both are (samples, numbers)."""
+    return functional.mse_loss(outputs, targets)
+
+
+def squared_errors(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return one loss a sample, the mean over its numbers. Arguments as above."""
+    return functional.mse_loss(outputs, targets, reduction="none").flatten(1).mean(1)
+
+
+def r_squared(loss: float, targets: Tensor) -> float | None:
+    """Return the part of the variance of the targets that is predicted: 1 is all, 0 what their own mean would.
+
+    Args:
+        loss: mean squared error.
+        targets: what was to be predicted.
+
+    Returns:
+        ``None`` where the targets do not vary, or the loss is not finite.
+    """
+    variance = targets.double().var(correction=0).item()
+    return finite_or_none(1 - loss / variance) if variance else None
 
 
 def _rows(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
