@@ -10,6 +10,7 @@ import doctest
 import io
 import tempfile
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -19,15 +20,18 @@ from sybil.integration.pytest import SybilItem
 from sybil.parsers.markdown import CodeBlockParser
 from sybil.parsers.rest import DocTestParser
 
+import kaslite
+
 
 def _start(_namespace: dict[str, Any]) -> None:
     torch.set_num_threads(1)
 
 
 def _enter_folder(namespace: dict[str, Any]) -> None:
-    """Let the examples of a page write files, in a folder of their own."""
+    """Let the examples of a page write files, in a folder of their own, and register strategies of their own."""
     _start(namespace)
     namespace["folder"] = contextlib.ExitStack()
+    namespace["folder"].enter_context(patch.dict(kaslite.STRATEGIES))
     namespace["folder"].enter_context(contextlib.chdir(namespace["folder"].enter_context(tempfile.TemporaryDirectory())))
 
 
