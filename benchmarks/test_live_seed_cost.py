@@ -37,7 +37,7 @@ def step(model, inputs):
 def grow(model, inputs):
     """Bring the seed to alpha 1 on the path that a run takes."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    blending = kaslite.BlendingConfig(fixed_steps=5, tick="step")
+    blending = kaslite.BlendingConfig(fixed_steps=5, tick="step", strategy="FIXED_RAMP")
     grower = kaslite.Grower(model, optimizer, controller=kaslite.Plateau(), blueprints=["mlp"], blending=blending)
 
     def train(steps):

@@ -52,6 +52,7 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
     "unknown blueprint 'mpl': did you mean 'mlp'? Known are: low_rank, mlp."
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    folded = {known.casefold(): known for known in reversed(names)}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1) or [key for key in folded if key.startswith(name.casefold())]
+    hint = f"did you mean {folded[near[-1]]!r}? " if near and name else ""
     return UsageError(f"unknown {what} {name!r}: {hint}Known are: {', '.join(names) or 'none'}.")

@@ -68,7 +68,8 @@ class SeedReading:
     blueprint_id: str | None
     alpha: float  # its weight in the forward pass
     ramp: float  # progress of its blend, in [0, 1]
-    drift: float | None  # 1 - cosine between its layer's feature without it and with it; in TRAINING: with all of it
+    # 1 - cosine between its layer's feature without it and with it, beside the seeds before it; in TRAINING: with all of it
+    drift: float | None
     health: float | None  # variance of its layer's feature over the validation samples
     training_progress: float | None  # cosine between its delta and the descent direction, in [0, 1]
     removal_cost: float | None  # mean rise of the validation loss when it is switched off

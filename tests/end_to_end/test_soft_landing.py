@@ -1,4 +1,7 @@
-"""A blend lands softly in real runs, whatever strategy it takes: no jump at a change of state, small ones at its ticks."""
+"""Blends in real runs: no jump at any change of state, whatever strategy they take, and small ones at the ticks of small tasks.
+
+How far PERFORMANCE_LINKED can leap at a tick of a larger one is told in docs/log.md.
+"""
 
 import pytest
 

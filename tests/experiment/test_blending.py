@@ -142,11 +142,6 @@ def test_a_wrong_section_is_one_clear_sentence(section, complaint: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_gate_that_untrained_seeds_could_never_open_is_refused_before_anything_is_written() -> None:
-    with pytest.raises(UsageError, match="progress_thresh is 0 and the blending strategy GRAD_NORM_GATED"):
-        assemble(resolve({"n_samples": 40, "progress_thresh": 0.0, "blending": {"strategy": "GRAD_NORM_GATED"}}))
-
-
 BRANCHES = [
     (BlendTelemetry(drift=0.121, health_signal=0.0), "DRIFT_CONTROLLED", "high_drift_threshold: 0.13", "PERFORMANCE_LINKED"),
     (BlendTelemetry(drift=0.12, health_signal=9e-4), "PERFORMANCE_LINKED", "low_health_threshold: 1e-4", "FIXED_RAMP"),

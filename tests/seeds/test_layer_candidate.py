@@ -137,6 +137,17 @@ def test_it_is_measured_in_evaluation_mode_and_leaves_the_seed_as_it_was() -> No
     assert growth.seed.module.training
 
 
+def test_it_is_measured_at_the_weight_that_the_seed_would_come_to() -> None:
+    growth = trained()
+    inputs, seed = samples(CANDIDATE_ROWS)[0], growth.seed
+    seed.blend_factor = 0.25
+    found, _ = readings(growth, inputs)
+    read, before = features(growth, inputs)
+    with torch.no_grad():
+        expected = 1 - functional.cosine_similarity(before, before + 0.25 * seed.delta(read)).mean().item()
+    assert found[growth.place[0]].drifts[seed.index].cosine == pytest.approx(expected, rel=1e-2, abs=1e-6)
+
+
 def test_it_is_measured_on_a_bounded_number_of_samples() -> None:
     growth = trained()
     sizes: list[int] = []

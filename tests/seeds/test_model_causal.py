@@ -10,7 +10,7 @@ def grown(blueprint: str, *, causal: bool) -> SeededModel:
     tokens = torch.randn(8, 5, 4, generator=torch.Generator().manual_seed(0))
     model = SeededModel(nn.Sequential(nn.Linear(4, 4)), at="0", causal=causal, example_input=tokens)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    blending = BlendingConfig(fixed_steps=1, tick="step")
+    blending = BlendingConfig(fixed_steps=1, tick="step", strategy="FIXED_RAMP")
     grower = Grower(model, optimizer, controller=Plateau(), blueprints=[blueprint], shadow_lr=0.1, blending=blending)
     for decision in (Germinate("0", 0, blueprint), Advance("0", 0)):
         grower.apply(decision)

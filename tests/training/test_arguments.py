@@ -73,12 +73,6 @@ def test_an_unknown_blending_strategy_is_refused_with_the_nearest():
         Growth(strategy="FIXED_RAMPS")
 
 
-def test_a_gate_that_untrained_seeds_could_never_open_is_refused():
-    with pytest.raises(UsageError, match="progress_thresh is 0 and the blending strategy GRAD_NORM_GATED"):
-        Growth(strategy="GRAD_NORM_GATED", progress_thresh=0.0)
-    Growth(strategy="ADAPTIVE", progress_thresh=0.0)  # it chooses the gate only where the loss has fallen since
-
-
 @pytest.mark.parametrize("settings", [{"acc_threshold": 95}, {"delta": -1}])
 def test_a_plateau_that_could_never_work_is_refused(settings):
     with pytest.raises(UsageError, match="acc_threshold is"):

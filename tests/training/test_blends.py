@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch import nn
 
+import kaslite
 from kaslite import Cull, SeedState
 from kaslite.blending import STRATEGIES, BlendingConfig, BlendingStrategy
 from kaslite.errors import UsageError
+from kaslite.seeds import Seed
 from tests.growing import Growth
 
 MANY = 200  # steps of a blend that is not to be complete
@@ -135,14 +137,15 @@ def test_what_a_complete_blend_tells_is_measured_at_that_very_step() -> None:
     assert completed.final_loss != growth.controller.seen[-1].val_loss
 
 
-def test_without_evaluate_losses_are_the_callers_and_drifts_are_unmeasured() -> None:
+@pytest.mark.parametrize(("tick", "final"), [("step", None), ("epoch", 2.0)])
+def test_without_evaluate_losses_are_the_callers_and_none_in_the_middle_of_an_epoch(tick: str, final) -> None:
     heard: list = []
-    growth = Growth(measured=False, emit=heard.append, fixed_steps=2).reach(SeedState.TRAINING)
+    growth = Growth(measured=False, emit=heard.append, fixed_steps=1, tick=tick).reach(SeedState.TRAINING)
     growth.epoch(val_loss=3.0)
     growth.move_on()
-    growth.reach(SeedState.SHADOWING)
+    growth.epoch(val_loss=2.0)
     (completed,) = of_type(heard, "blend_completed")
-    assert (completed.initial_loss, completed.final_loss) == (3.0, 3.0)
+    assert (completed.initial_loss, completed.final_loss) == (3.0, final)
     assert (completed.initial_drift, completed.final_drift) == (None, None)
 
 
@@ -194,6 +197,7 @@ def test_looking_at_a_blend_changes_no_weight(strategy: str) -> None:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_between_epochs_only_what_the_strategy_reads_is_measured(strategy: str) -> None:
     growth = blending(strategy)
+    growth.step()
     growth.seed.set_ramp(0.5)
     growth.update()
     found = dict(zip(("drift", "grad_norm"), growth.seed.take_samples(), strict=True))
@@ -207,17 +211,18 @@ def test_signals_are_measured_at_every_tenth_step(seen: list) -> None:
     for _ in range(25):
         growth.step()
     windows, norms = [len(signals.drifts) for signals in seen], [signals.grad_norm for signals in seen]
-    assert windows == [1] * 10 + [2] * 10 + [3] * 5
-    assert [norms.index(value) for value in dict.fromkeys(norms)] == [0, 10, 20]
+    assert windows == [0] + [1] * 9 + [2] * 10 + [3] * 5
+    assert [norms.index(value) for value in dict.fromkeys(norms)] == [0, 1, 10, 20]
 
 
 def test_a_drift_of_a_step_is_that_of_the_feature_in_training() -> None:
     growth = blending("DRIFT_CONTROLLED")
+    growth.step()
     growth.seed.set_ramp(0.5)
     growth.backward()
     host, seed = growth.model.host, growth.seed
     with torch.no_grad():
-        feature = host.blocks[0](host.stem(growth.inputs).relu())
+        feature = host.blocks[0].forward(host.stem(growth.inputs).relu())  # without the hook of the seed
         after = feature + 0.5 * seed.delta(feature)
         expected = 1 - torch.nn.functional.cosine_similarity(feature, after, dim=1).mean().item()
     assert seed.take_samples()[0].item() == pytest.approx(expected, abs=1e-5)
@@ -228,6 +233,8 @@ def test_a_drift_of_a_step_is_that_of_the_feature_in_training() -> None:
 @pytest.mark.parametrize("ramp", [0.1, 0.5])
 def test_the_gradient_norm_is_that_at_alpha_one_however_far_the_seed_is_in(tick: str, ramp: float) -> None:
     growth = blending("GRAD_NORM_GATED", config={"tick": tick}, steps_per_epoch=1)
+    if tick == "step":
+        growth.step()
     growth.seed.set_ramp(ramp)
     growth.backward()
     expected = norm(growth.seed.parameters()) / ramp
@@ -237,13 +244,45 @@ def test_the_gradient_norm_is_that_at_alpha_one_however_far_the_seed_is_in(tick:
     assert growth.seed.record.blend.grad_norm == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_gradient_at_alpha_zero_says_nothing_and_the_last_one_in_the_shadow_holds() -> None:
-    growth = blending("GRAD_NORM_GATED", config={"grad_norm_lower": 1e3, "grad_norm_upper": 1e4})
-    before = growth.controller.seen[-1].seeds[0].grad_norm
+@pytest.mark.parametrize("tick", ["step", "epoch"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"progress_thresh": 0.0},
+        {"shadow_objective": "reconstruct", "blueprint": "autoencoder", "blueprints": ["autoencoder"]},
+    ],
+    ids=["task", "untrained", "reconstruct"],
+)
+def test_the_first_tick_is_that_of_the_fixed_ramp_where_alpha_zero_shows_nothing(tick: str, options) -> None:
+    shut = BlendingConfig(MANY, tick=tick, strategy="GRAD_NORM_GATED", grad_norm_lower=1e3, grad_norm_upper=1e4)
+    growth = Growth(blending=shut, **options).reach(SeedState.BLENDING)
     for _ in range(3):
         growth.epoch()
-    assert growth.seed.ramp == 0.0
-    assert growth.seed.record.blend.grad_norm == before > 0
+    assert growth.seed.ramp == 1 / MANY
+    assert growth.seed.record.blend.grad_norm > 0
+
+
+def test_a_drift_that_is_older_than_samples_are_apart_is_none(monkeypatch) -> None:
+    """As in a compiled model, in whose passes none are taken: it is measured at the end of each epoch alone."""
+    monkeypatch.setattr(Seed, "samples", lambda *_: False)
+    growth = blending("DRIFT_CONTROLLED", config={"fixed_steps": 100}, steps_per_epoch=40)
+    ramps = []
+    for _ in range(3):
+        growth.epoch()
+        ramps.append(growth.seed.ramp)
+    assert ramps == pytest.approx([0.01, 0.21, 0.41])
+
+
+@pytest.mark.parametrize("state", [SeedState.SHADOWING, SeedState.CULLED])
+def test_after_its_blend_a_seed_is_not_measured_any_more(state: SeedState) -> None:
+    growth = blending("DRIFT_CONTROLLED")
+    growth.step()
+    growth.seed.set_ramp(0.5)
+    growth.cull() if state is SeedState.CULLED else growth.seed.move(state, epoch=1, reason="by hand")
+    assert growth.seed.record.blend.is_sampled("drift")
+    growth.update()
+    assert growth.seed.take_samples() == (None, None)
 
 
 def test_where_the_ramp_ticks_with_the_epochs_each_adds_one_drift(seen: list) -> None:
@@ -253,7 +292,31 @@ def test_where_the_ramp_ticks_with_the_epochs_each_adds_one_drift(seen: list) ->
         growth.epoch()
         drifts.append(growth.controller.seen[-1].seeds[0].drift)
     assert list(seen[-1].drifts) == drifts[-5:]
-    assert [len(signals.drifts) for signals in seen] == [1, 2, 3, 4, 5, 5, 5]
+    assert [len(signals.drifts) for signals in seen] == [0, 1, 2, 3, 4, 5, 5]
+
+
+def test_the_first_gradient_of_an_epoch_does_not_take_the_place_of_a_later_sample() -> None:
+    growth = blending("GRAD_NORM_GATED", config={"grad_norm_lower": 0.0, "grad_norm_upper": 1e9}, steps_per_epoch=12)
+    growth.epoch()  # sampled before ticks 2 and 11
+    sampled = growth.seed.record.blend.grad_norm
+    for _ in range(7):
+        growth.step()
+    assert growth.seed.record.blend.grad_norm == sampled
+    growth.grower.after_epoch()
+    assert growth.seed.record.blend.grad_norm == sampled
+
+
+def test_the_choice_after_loading_is_that_without(tmp_path) -> None:
+    growth, heard = Growth(), []
+    growth.reach(SeedState.TRAINING).epoch()
+    kaslite.save(tmp_path / "it.safetensors", growth.model, growth.optimizer, growth.grower)
+    other = Growth(emit=heard.append)
+    kaslite.load(tmp_path / "it.safetensors", other.model, other.optimizer, other.grower)
+    other.move_on()
+    (choice,) = of_type(heard, "blend_strategy_chosen")
+    observation = growth.controller.seen[-1]
+    assert choice.telemetry["health_signal"] == observation.health["blocks.0"]
+    assert choice.telemetry["drift"] == observation.seeds[0].drift
 
 
 def test_the_loss_is_the_held_out_one_of_the_last_epoch(seen: list) -> None:
@@ -277,10 +340,10 @@ def test_a_blend_that_takes_three_times_as_long_as_planned_is_culled_with_the_re
         growth.step()
     assert growth.seed.state is SeedState.BLENDING
     growth.step()
-    assert growth.seed.state is SeedState.EMBARGOED
+    assert growth.seed.state is SeedState.CULLED
     (culled,) = of_type(heard, "seed_culled")
     assert culled.reason.startswith(
-        "its blend by GRAD_NORM_GATED stood at 0.00 after 15 ticks, 3 times the 5 planned; grad_norm "
+        "its blend by GRAD_NORM_GATED stood at 0.20 after 15 ticks, 3 times the 5 planned; grad_norm "
     )
     assert not of_type(heard, "blend_completed")
 
@@ -294,7 +357,7 @@ def test_or_at_the_end_of_as_many_epochs_as_were_said(tick: str) -> None:
     assert growth.seed.state is SeedState.BLENDING
     growth.epoch()
     (culled,) = of_type(heard, "seed_culled")
-    assert (culled.epoch, growth.seed.state) == (begun + 2, SeedState.EMBARGOED)
+    assert (culled.epoch, growth.seed.state) == (begun + 2, SeedState.CULLED)
     assert "after 2 epochs (max_blend_epochs)" in culled.reason
 
 

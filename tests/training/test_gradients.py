@@ -38,6 +38,27 @@ def test_the_norm_is_that_of_the_first_step_of_the_epoch(state: SeedState) -> No
     assert seed > 0
 
 
+def test_what_was_measured_of_a_blend_in_the_epoch_that_is_running_is_kept() -> None:
+    growth = Growth(strategy="GRAD_NORM_GATED", tick="epoch", fixed_steps=100).reach(SeedState.BLENDING)
+    growth.seed.set_ramp(0.5)
+    one, other = (GradientNorms(growth.model, growth.optimizer) for _ in range(2))
+    growth.backward()
+    one.before_step()
+    other.load_state_dict(one.state_dict())
+    other.read()
+    assert growth.seed.record.blend.grad_norm == pytest.approx(2 * norm(growth.seed.parameters()), rel=1e-5)
+
+
+def test_the_scale_of_a_gradient_scaler_that_a_fused_optimizer_takes_out_itself_is_taken_out() -> None:
+    growth = Growth().reach(SeedState.SHADOWING)
+    norms = GradientNorms(growth.model, growth.optimizer)
+    growth.backward()
+    growth.optimizer.grad_scale = torch.tensor(4.0)
+    norms.before_step()
+    norms.read()
+    assert growth.seed.record.grad_norm == pytest.approx(norm(growth.seed.parameters()) / 4, rel=1e-5)
+
+
 def test_a_seed_is_measured_from_its_first_epoch_on() -> None:
     growth = Growth().reach(SeedState.GERMINATED)
     growth.epoch()
@@ -90,7 +111,7 @@ def test_an_epoch_without_a_step_has_none() -> None:
 
 def test_a_host_that_learns_nothing_leaves_the_ratio_unmeasured() -> None:
     growth = Growth(optimize=sgd).reach(SeedState.SHADOWING)
-    norms = GradientNorms(growth.model)
+    norms = GradientNorms(growth.model, growth.optimizer)
     growth.backward()
     for parameter in growth.model.host.parameters():
         parameter.grad.zero_()
@@ -122,7 +143,7 @@ def steps(growth: Growth, count: int, *, measured: bool) -> list[Calls]:
     """Return what happens in each of the first steps of an optimizer of its own."""
     optimizer = sgd(growth.model)
     if measured:
-        norms = GradientNorms(growth.model)
+        norms = GradientNorms(growth.model, growth.optimizer)
         optimizer.register_step_pre_hook(lambda *_: norms.before_step())
     seen = []
     for _ in range(count):

@@ -189,7 +189,7 @@ def test_a_chunked_seed_goes_on_in_a_model_whose_shapes_nobody_has_seen(tmp_path
         controller=fresh.controller,
         blueprints=["mlp", "low_rank"],
         evaluate=fresh.evaluate,
-        blending=kaslite.BlendingConfig(fixed_steps=16, tick="step"),
+        blending=kaslite.BlendingConfig(fixed_steps=16, tick="step", strategy="FIXED_RAMP"),
         progress_thresh=1.0,
         shadow_lr=1e-2,
     )

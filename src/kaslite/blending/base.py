@@ -48,12 +48,16 @@ class BlendingConfig:
 
     def __post_init__(self) -> None:
         """Refuse what could never work."""
+        if not isinstance(self.strategy, str):
+            raise UsageError(f"strategy is {self.strategy!r}; it has to be the name of a strategy, or {ADAPTIVE}.")
         if self.tick not in ("step", "epoch"):
             raise UsageError(f"tick is {self.tick!r}; a tick is a 'step' or an 'epoch'.")
-        if self.fixed_steps < 1:
-            raise UsageError(f"fixed_steps is {self.fixed_steps}; a blend needs at least 1 tick.")
-        if self.max_blend_epochs is not None and self.max_blend_epochs < 1:
-            raise UsageError(f"max_blend_epochs is {self.max_blend_epochs}; a blend needs at least 1 epoch.")
+        if not _is_count(self.fixed_steps):
+            raise UsageError(f"fixed_steps is {self.fixed_steps!r}; a blend needs at least 1 tick, in whole numbers.")
+        if self.max_blend_epochs is not None and not _is_count(self.max_blend_epochs):
+            raise UsageError(
+                f"max_blend_epochs is {self.max_blend_epochs!r}; a blend needs at least 1 epoch, in whole numbers."
+            )
         for name in (
             "high_drift_threshold",
             "low_health_threshold",
@@ -62,8 +66,8 @@ class BlendingConfig:
             "grad_norm_upper",
         ):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise UsageError(f"{name} is {value}; it has to be a number, 0 or more.")
+            if type(value) not in (int, float) or not (math.isfinite(value) and value >= 0):
+                raise UsageError(f"{name} is {value!r}; it has to be a number, 0 or more.")
         if not self.grad_norm_lower < self.grad_norm_upper:
             raise UsageError(
                 f"grad_norm_lower is {self.grad_norm_lower} and grad_norm_upper {self.grad_norm_upper}; "
@@ -83,6 +87,10 @@ class BlendingConfig:
         return f"{ticks} ticks, {PATIENCE} times the {self.fixed_steps} planned" if ticks >= most else None
 
 
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 1
+
+
 class BlendSignals(NamedTuple):  # made at every tick: a frozen dataclass takes six times as long
     """What a strategy may look at; ``None`` = not measured."""
 
@@ -90,7 +98,7 @@ class BlendSignals(NamedTuple):  # made at every tick: a frozen dataclass takes 
     initial_loss: float | None = None  # held-out loss when the blend began
     current_loss: float | None = None  # the last held-out loss
     drifts: tuple[float, ...] = ()  # 1 - cosine between its layer's feature without the seed and with it; newest last
-    grad_norm: float | None = None  # of the seed's gradients, as it would be at alpha 1
+    grad_norm: float | None = None  # of the seed's gradients over its alpha: as it would be at alpha 1
 
 
 Signal = Literal["loss", "drift", "grad_norm"]

@@ -29,7 +29,8 @@ class SeedObservation:
     alpha: float
     ramp: float
     blend_strategy: str | None  # by which it blends, or blended
-    drift: float | None  # 1 - cosine between its layer's feature without it and with it; in TRAINING: with all of it
+    # 1 - cosine between its layer's feature without it and with it, beside the seeds before it; in TRAINING: with all of it
+    drift: float | None
     scale_drift: float | None  # log ratio of the norms of these features
     training_progress: float | None  # in [0, 1]
     removal_cost: Interval | None  # validation loss without it minus with it, per sample

@@ -1,6 +1,6 @@
 """The blending analytics as a table: its rows as plain texts, and the ways in which they are drawn.
 
-Every view of a run (terminal, command, report, live page) takes its rows from here, so all show the same.
+Every view of a run takes its rows from here, so all show the same.
 Not for: counting; that is `kaslite.telemetry.analytics`.
 """
 

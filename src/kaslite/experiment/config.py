@@ -62,7 +62,7 @@ class RunConfig(ProblemSettings):
     progress_thresh: float = Field(
         0.6, ge=0, le=1, description="Training progress at which a seed starts to blend by itself; 0: at once, untrained."
     )
-    blend_steps: int = Field(100, ge=1, description="Optimizer steps of a blend.")
+    blend_steps: int = Field(100, ge=1, description="Ticks of a blend: optimizer steps, unless blending.tick says epoch.")
     blending: BlendingSection | None = Field(
         None, description="How a blend's ramp rises; without this section steadily, by 1 / blend_steps a step."
     )

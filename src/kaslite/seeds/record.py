@@ -42,16 +42,22 @@ class Blend:
     start_epoch: int | None = None  # of its first tick
     ticks: int = 0
     drifts: list[float] = field(default_factory=list)  # the last few, newest last
+    drift_tick: int = 0  # how many ticks it had had when the newest was measured
     grad_norm: float | None = None  # of its gradients, as it would be at alpha 1; the last that was measured
 
     def is_sampled(self, signal: str) -> bool:
-        """Say whether a signal is measured in the step before the next tick."""
-        return signal in self.samples and self.ticks % self.sample_ticks == 0
+        """Say whether a signal is measured in the step before the next tick: never before the first, where alpha is 0."""
+        return signal in self.samples and (self.ticks == 1 or (self.ticks % self.sample_ticks == 0 and self.ticks > 0))
 
     def note_drift(self, drift: float | None) -> None:
         """Add a drift to the window, if there is one."""
         if drift is not None:
-            self.drifts = [*self.drifts, drift][-WINDOW:]
+            self.drifts, self.drift_tick = [*self.drifts, drift][-WINDOW:], self.ticks
+
+    @property
+    def has_fresh_drift(self) -> bool:
+        """Whether the newest drift is no older than samples are apart: in compiled passes none are taken between epochs."""
+        return self.ticks - self.drift_tick <= self.sample_ticks
 
 
 @dataclass
@@ -62,7 +68,8 @@ class SeedRecord:
     baseline_loss: float | None = None  # validation loss at germination
     baseline_accuracy: float | None = None  # validation accuracy at germination
     training_progress: float | None = None  # in [0, 1]; of the last epoch
-    drift: float | None = None  # 1 - cosine between its layer's feature without it and with it; in TRAINING: with all of it
+    # 1 - cosine between its layer's feature without it and with it, beside the seeds before it; in TRAINING: with all of it
+    drift: float | None = None
     scale_drift: float | None = None  # log of the ratio of the norms of these features
     blend: Blend | None = None  # its blend, also when that is over
     removal_cost: Interval | None = None  # of the last epoch

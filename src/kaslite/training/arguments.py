@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from torch.optim import Optimizer
 
-    from kaslite.blending import BlendingConfig
     from kaslite.blueprints import Blueprint
 
 
@@ -36,9 +35,7 @@ def able_blueprints(names: Sequence[str], objective: str) -> tuple[Blueprint, ..
     return able
 
 
-def check_arguments(
-    model: SeededModel, optimizer: Optimizer, shadow_lr: float, progress_thresh: float, blending: BlendingConfig
-) -> None:
+def check_arguments(model: SeededModel, optimizer: Optimizer, shadow_lr: float, progress_thresh: float) -> None:
     """Refuse what no Grower could work with; arguments as those of the Grower.
 
     Raises:
@@ -54,8 +51,3 @@ def check_arguments(
         raise UsageError(f"shadow_lr is {shadow_lr}; a learning rate is positive.")
     if not 0 <= progress_thresh <= 1:
         raise UsageError(f"progress_thresh is {progress_thresh}; training progress lies in [0, 1].")
-    if progress_thresh == 0 and blending.strategy == "GRAD_NORM_GATED":
-        raise UsageError(
-            "progress_thresh is 0 and the blending strategy GRAD_NORM_GATED: a seed that blends untrained has no gradient that "
-            "could open the gate; let it train in the shadow, or take another strategy."
-        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kaslite.blending import STRATEGIES, BlendSignals, BlendTelemetry, FixedRampBlending, choose_strategy, get_strategy
+from kaslite.blending import BlendSignals, BlendTelemetry, FixedRampBlending, choose_strategy, get_strategy
 from kaslite.blending.base import ADAPTIVE, COMPLETE
 from kaslite.errors import UsageError
 from kaslite.events import BlendCompleted, BlendStrategyChosen, finite_or_none
@@ -59,7 +59,6 @@ class Blends:
             initial_drift=telemetry.drift,
             samples=[signal for signal in _SAMPLED if signal in reads],
             sample_ticks=sample_ticks(self.config.fixed_steps),
-            grad_norm=finite_or_none(record.grad_norm),
         )
         return BlendStrategyChosen(
             epoch=epoch,
@@ -87,9 +86,12 @@ class Blends:
         seed.set_ramp(self._fixed.update(BlendSignals(ramp=seed.ramp)))
 
     def note_epoch(self, seed: Seed) -> None:
-        """Take in what the end of an epoch showed of a blending seed."""
+        """Take in what the end of an epoch showed of a blending seed; at alpha 0 no drift is to be seen."""
         blend = _blend_of(seed)
-        blend.note_drift(finite_or_none(seed.record.drift))
+        if seed.ramp > 0:
+            blend.note_drift(finite_or_none(seed.record.drift))
+        if blend.initial_loss is None:  # it began after an epoch that had none
+            blend.initial_loss = finite_or_none(self._observer.held_out_loss)
 
     def overdue(self, seed: Seed, epochs_over: int) -> str | None:
         """Say why the blend of a seed has taken too long, if it has.
@@ -126,15 +128,19 @@ class Blends:
             ramp=seed.ramp,
             initial_loss=blend.initial_loss,
             current_loss=finite_or_none(self._observer.held_out_loss),
-            drifts=tuple(blend.drifts),
+            drifts=tuple(blend.drifts) if blend.has_fresh_drift else (),
             grad_norm=blend.grad_norm,
         )
-        ramp = self._strategy(blend.strategy).update(signals)
-        if not signals.ramp <= ramp <= 1:
+        strategy = self._strategy(blend.strategy)
+        ramp = strategy.update(signals)
+        if type(ramp) not in (float, int) or not signals.ramp <= ramp <= 1:
             raise UsageError(
-                f"the blending strategy {blend.strategy} ({STRATEGIES[blend.strategy].__name__}) returned {ramp!r} at ramp "
+                f"the blending strategy {blend.strategy} ({type(strategy).__name__}) returned {ramp!r} at ramp "
                 f"{seed.ramp:.4f}; it has to return a number from there to 1: a ramp never falls."
             )
+        if ramp == 0 and blend.ticks == 1 and not strategy.reads.isdisjoint(_SAMPLED):
+            # At alpha 0 a seed turns nothing and learns nothing: a strategy that waits for such a signal would wait for ever.
+            return self._fixed.update(signals)
         return float(ramp)
 
     @staticmethod
@@ -145,8 +151,13 @@ class Blends:
         if norm is not None:
             blend.grad_norm = finite_or_none(norm.item())
 
+    def _last_seen(self, blend: Blend) -> tuple[float | None, float | None]:
+        """Return loss and drift as far as they are not older than the ramp: where nothing can be evaluated now."""
+        loss = self._observer.held_out_loss if self.config.tick == "epoch" else None
+        return loss, blend.drifts[-1] if blend.drifts and blend.has_fresh_drift else None
+
     def _completed(self, seed: Seed, blend: Blend, epoch: int) -> BlendCompleted:
-        final_loss, final_drift = self._observer.look_at(seed)
+        final_loss, final_drift = self._observer.look_at(seed) or self._last_seen(blend)
         return BlendCompleted(
             epoch=epoch,
             layer=seed.layer_name,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from torch import Tensor
+    from torch.optim import Optimizer
 
     from kaslite.seeds import SeededModel
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 class GradientNorms:
     """Measures one step an epoch, just before the optimizer takes it."""
 
-    def __init__(self, model: SeededModel) -> None:
+    def __init__(self, model: SeededModel, optimizer: Optimizer) -> None:
         self._model = model
+        self._optimizer = optimizer
         self._norms: dict[tuple[str, int], Tensor] | None = None  # None until this epoch's step
         self._host: Tensor | None = None
         self._alphas: dict[tuple[str, int], float] = {}  # of blending seeds, when the norms were taken
@@ -60,21 +62,26 @@ class GradientNorms:
         """Measure, if this is the first step of the epoch that has something to measure, and what blends ask for."""
         for seed in self._model.live:
             if seed.samples("grad_norm") and seed.ramp:  # at alpha 0 it learns nothing, and this says nothing of it
-                norm = _norm(seed.parameters())
+                norm = self._norm(seed.parameters())
                 seed.sampled_grad_norm = None if norm is None else norm / seed.weight
         if self._norms is not None:
             return
         self._alphas = {seed.place: seed.weight for seed in self._model.live if seed.state is SeedState.BLENDING}
-        self._norms = {s.place: norm for s in self._model.live if (norm := _norm(s.parameters())) is not None} or None
-        self._host = _norm(self._model.host.parameters()) if self._norms else None
+        learning = [seed for seed in self._model.live if seed.ramp or seed.state is not SeedState.BLENDING]
+        self._norms = {s.place: norm for s in learning if (norm := self._norm(s.parameters())) is not None} or None
+        self._host = self._norm(self._model.host.parameters()) if self._norms else None
+
+    def _norm(self, parameters: Iterable[Tensor]) -> Tensor | None:
+        gradients = gradients_of(parameters)
+        if not gradients:
+            return None
+        norm = torch.nn.utils.get_total_norm(gradients)
+        # A fused optimizer under a gradient scaler takes the scale out inside its step.
+        scale = getattr(self._optimizer, "grad_scale", None)
+        return norm if scale is None else norm / scale
 
 
 def gradients_of(parameters: Iterable[Tensor]) -> list[Tensor]:
     """Return the gradients that there are; of a sparse one its values."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     return [gradient.coalesce().values() if gradient.is_sparse else gradient for gradient in gradients]
-
-
-def _norm(parameters: Iterable[Tensor]) -> Tensor | None:
-    gradients = gradients_of(parameters)
-    return torch.nn.utils.get_total_norm(gradients) if gradients else None

@@ -104,8 +104,7 @@ class Grower:
         governor: GovernorConfig | None = GovernorConfig(),  # noqa: B008  frozen
         emit: Callable[[Event], None] = _ignore,
     ) -> None:
-        blending = blending or BlendingConfig(strategy="FIXED_RAMP")
-        check_arguments(model, optimizer, shadow_lr, progress_thresh, blending)
+        check_arguments(model, optimizer, shadow_lr, progress_thresh)
         self.model = model
         self.optimizer = optimizer
         self.controller = controller
@@ -131,13 +130,13 @@ class Grower:
             shadow_objective=shadow_objective,
             progress_thresh=progress_thresh,
             reset_moments=reset_moments,
-            blending=blending,
+            blending=blending or BlendingConfig(strategy="FIXED_RAMP"),
             durations=durations or Durations(),
         )
         self._order = StepOrder(optimizer, model.watch)
         self._recovery = None if governor is None else Recovery(governor, model, optimizer, self._transitions)
         self._guard = FaultGuard(model, optimizer)
-        self._norms = GradientNorms(model)
+        self._norms = GradientNorms(model, optimizer)
         optimizer.register_step_pre_hook(self._before_step)
         self._between_epochs = True
         self._dropped_steps = 0  # of this epoch

@@ -68,14 +68,12 @@ class Observer:
             self.val_loss, self.val_accuracy = evaluation.loss, evaluation.accuracy
             self.held_out_loss = evaluation.loss
 
-    def look_at(self, seed: Seed) -> tuple[float | None, float | None]:
-        """Return the held-out loss and the drift of a seed as they are now; without ``evaluate``, as they last were."""
+    def look_at(self, seed: Seed) -> tuple[float, float | None] | None:
+        """Return the held-out loss and the drift of a seed as they are now; ``None`` without ``evaluate``."""
         if self._evaluate is None:
-            return self.held_out_loss, seed.record.drift
-        with (
-            self._model.probing(seed.layer_name) as readings,
-            global_streams_kept(),
-        ):  # what is measured for a seed's sake shifts no draws
+            return None
+        # What is measured for a seed's sake shifts nobody's draws.
+        with self._model.probing(seed.layer_name) as readings, global_streams_kept():
             loss = self._evaluate().loss
         drift = _drift_of(seed, readings)
         return loss, None if drift is None else drift.cosine

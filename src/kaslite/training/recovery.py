@@ -65,6 +65,7 @@ class Recovery:
         self._update()
         # Those that were culled since are suspects too: what is restored of them must not live on.
         suspects = {seed.place for seed in self._model.seeds if seed.state in _SUSPECT | _CULLED}
+        told = {seed.place for seed in self._model.seeds if seed.state in _CULLED}  # as culled, since
         grown = {seed.place: seed.blueprint_id for seed in self._model.seeds if seed.state in LIVE}
         self._snapshot.restore(self._model, self._optimizer, self._transitions)
         self._governor.note_rollback(reason)
@@ -73,7 +74,8 @@ class Recovery:
         why = f"the governor went back: {reason}"
         for seed in self._model.seeds:
             if seed.state in _SUSPECT or (seed.place in suspects and seed.state in LIVE):
-                events += self._transitions.expel(seed, why)
+                ends = self._transitions.expel(seed, why)
+                events += [event for event in ends if not (seed.place in told and isinstance(event, SeedCulled))]
             elif seed.place in grown and seed.state not in LIVE:  # back to before it germinated: that was its end
                 events.append(self._undone(seed, grown[seed.place], why))
         return events

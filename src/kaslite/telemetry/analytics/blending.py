@@ -42,7 +42,7 @@ class StrategyStats:
     @property
     def mean_loss_improvement(self) -> float | None:
         """Mean fall of the held-out loss over the completed blends of which it was measured; ``None`` if there are none."""
-        return self.loss_improvement / self.measured if self.measured else None
+        return finite_or_none(self.loss_improvement / self.measured) if self.measured else None
 
     def as_dict(self) -> dict[str, int | float | None]:
         """Return counts and means as plain data; ``None`` = not measured.
