@@ -124,7 +124,8 @@ class Recovery:
             self._is_first_step = False
             if self._snapshot is None:
                 self._take(self._transitions.epoch)
-        self._update()
+        if self._is_outdated:
+            self._update()
         self._is_now = False
 
     def _update(self) -> None:

@@ -33,6 +33,7 @@ Tree = dict[str, Any]
 
 
 _NESTED = (Tensor, dict, list, tuple)
+_FACTS = (Interval, Evidence, Blend)  # a tuple: a union would be built anew for every value of every seed, every epoch
 
 
 def snapshot_of(value: Any, onto: Any = None) -> Any:
@@ -89,7 +90,7 @@ def _capture_seed(seed: Seed) -> Tree:
 
 
 def _plain(value: Any) -> Any:
-    return asdict(value) if isinstance(value, Interval | Evidence | Blend) else value
+    return asdict(value) if isinstance(value, _FACTS) else value
 
 
 @dataclass(frozen=True)
