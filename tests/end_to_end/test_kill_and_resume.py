@@ -119,7 +119,8 @@ def test_a_run_that_is_killed_again_and_again_while_a_seed_blends_by_its_drift_e
     tmp_path: Path,
 ) -> None:
     plan = {"controller": "schedule", "schedule": "10 blocks.0:0 low_rank", "evidence": "none", "shadow_lr": 0.7}
-    settings = {**plan, "warm_up_epochs": 1, "adaptation_epochs": 24, "blending.strategy": "ADAPTIVE"}
+    # It goes on for long after the blend: a kill that comes late must still find it going.
+    settings = {**plan, "warm_up_epochs": 1, "adaptation_epochs": 99, "blending.strategy": "ADAPTIVE"}
     assert begin(tmp_path / "whole", settings).wait() == 0
     (whole,) = (tmp_path / "whole").iterdir()
     expected = events_of(whole)
@@ -145,11 +146,12 @@ def test_a_run_that_is_killed_in_every_state_ends_as_if_it_had_not_been(tmp_path
     assert begin(tmp_path / "whole").wait() == 0
     (whole,) = (tmp_path / "whole").iterdir()
     expected = events_of(whole)
-    moves = [event for event in expected if event["type"] == "seed_state_changed"]
+    early = expected[: len(expected) * 9 // 10]  # a kill that comes late must still find it going
+    moves = [event for event in early if event["type"] == "seed_state_changed"]
     draw = random.Random(0)
     moments = {draw.choice([e["sequence"] for e in moves if e["to_state"] == state]) for state in SeedState}
     while len(moments) < KILLS:
-        moments.add(draw.randrange(2, len(expected)))
+        moments.add(draw.randrange(2, len(early)))
 
     killed, already = tmp_path / "killed", 0
     process = begin(killed)
