@@ -53,7 +53,16 @@ def run(
     """
     if sweep_config is not None:
         given = {} if settings is None else settings.model_dump(mode="json", exclude_unset=True)
-        sweep(sweep_config, given, config, workers, None, results_dir, output, yes=yes, dry_run=dry_run)
+        sweep(
+            sweep_config,
+            given,
+            config=config,
+            workers=workers,
+            yes=yes,
+            results_dir=results_dir,
+            dry_run=dry_run,
+            output=output,
+        )
         return
     if workers is not None or yes:
         raise UsageError("--workers and --yes are for sweeps; leave them out, or give --sweep_config FILE.")

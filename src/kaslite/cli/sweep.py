@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from kaslite.cli.output import Output
 from kaslite.errors import KasliteError, UsageError
-from kaslite.experiment.config import RunConfig
+from kaslite.experiment.config import RunConfig  # noqa: TC001  read by the parser
 
 if TYPE_CHECKING:
     from kaslite.sweeps.directory import SweepDirectory
@@ -66,20 +66,30 @@ def sweep(
         return
     if source is None:
         raise UsageError("sweep needs a sweep file or a folder of them, or --resume DIR.")
-    carry_out(source, flags, config, workers, storage, results_dir, output, yes=yes, dry_run=dry_run)
+    carry_out(
+        source,
+        flags,
+        config=config,
+        workers=workers,
+        storage=storage,
+        yes=yes,
+        results_dir=results_dir,
+        dry_run=dry_run,
+        output=output,
+    )
 
 
 def carry_out(
     source: Path,
     flags: dict[str, Any],
+    *,
     config: Path | None,
     workers: int | None,
-    storage: Path | None,
-    results_dir: Path,
-    output: Output,
-    *,
+    storage: Path | None = None,
     yes: bool,
+    results_dir: Path,
     dry_run: bool,
+    output: Output,
 ) -> None:
     """Plan a sweep, and list it or run it."""
     from kaslite.sweeps.directory import SweepDirectory

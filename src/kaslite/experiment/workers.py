@@ -34,16 +34,17 @@ class Titled(Protocol):
 
 J = TypeVar("J", bound=Titled)
 R = TypeVar("R")
+Out = TypeVar("Out", covariant=True)
 
 
-class Workers(Protocol[J, R]):
+class Workers(Protocol[J, Out]):
     """Carry out jobs; inside ``with``, at whose end none goes on."""
 
     def start(self, job: J) -> None:
         """Begin with a job."""
         ...
 
-    def next_done(self) -> tuple[J, R | KasliteError]:
+    def next_done(self) -> tuple[J, Out | KasliteError]:
         """Wait until one is done, and return it, with what came out of it or how it failed."""
         ...
 

@@ -1,4 +1,4 @@
-"""A picture of a sweep: the objective of every run over each setting that was swept. Needs matplotlib; without it, none is drawn.
+"""A picture of a sweep: the objective of every run over each setting that was swept; none without matplotlib.
 
 Not for: the numbers (`kaslite.sweeps.summary`).
 """

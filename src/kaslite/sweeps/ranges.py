@@ -76,7 +76,7 @@ def search_of(file: SweepFile, base: Mapping[str, Any]) -> Search:
         _check(search, file)
     except UsageError as error:
         raise UsageError(f"the sweep file {file.path} is wrong: {error}") from error
-    for point in _corners(search, fixed_point(file)):
+    for point in corners_of(file, search):
         plan_run(file, base, point, 1, 3)
     return search
 
@@ -101,10 +101,10 @@ def _check(search: Search, file: SweepFile) -> None:
         raise UsageError(f"pruner hyperband needs one objective that is known after each epoch: {', '.join(PER_EPOCH)}.")
 
 
-def _corners(search: Search, fixed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def corners_of(file: SweepFile, search: Search) -> Iterator[dict[str, Any]]:
     """Yield points at the ends of the ranges: all low, and each other end or choice alone."""
     ends = {name: _ends(name, values) for name, values in search.ranges.items()}
-    lowest = {**fixed, **{name: values[0] for name, values in ends.items()}}
+    lowest = {**fixed_point(file), **{name: values[0] for name, values in ends.items()}}
     yield lowest
     for name, values in ends.items():
         for value in values[1:]:

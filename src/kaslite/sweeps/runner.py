@@ -1,7 +1,7 @@
 """Carries a sweep out: runs side by side in worker processes, one that fails is recorded and the others go on.
 
-What is over is found again by its folder, so a sweep that was killed goes on where it was. Not for: which runs there are; sources
-say that, a grid (`Grid`) or a search (`kaslite.sweeps.search`).
+What is over is found again by its folder, so a sweep that was killed goes on where it was. Not for: which runs there are;
+sources tell: a grid (`Grid`), or a search (`kaslite.sweeps.search`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Protocol, final
 
 from kaslite.errors import KasliteError, StoppedError
 from kaslite.experiment.run_directory import RunDirectory
-from kaslite.sweeps.job import Job, carry_out
-from kaslite.sweeps.plan import PlannedRun
+from kaslite.sweeps.job import Job
 from kaslite.sweeps.summary import Comparison, RunOutcome, as_csv
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from kaslite.experiment.workers import Workers
     from kaslite.sweeps.directory import SweepDirectory
     from kaslite.sweeps.job import Watch
+    from kaslite.sweeps.plan import PlannedRun
 
     Tell = Callable[[str, int, int, float], None]
 
@@ -92,6 +92,7 @@ def sweep(
     directory: SweepDirectory,
     sources: Sequence[Source],
     crew: Workers[Job, Metrics],
+    *,
     at_once: int,
     tell: Tell,
     objectives: tuple[str, ...] = (),

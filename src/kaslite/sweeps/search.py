@@ -20,7 +20,7 @@ from kaslite.experiment.run_directory import RunDirectory
 from kaslite.sweeps.job import Job
 from kaslite.sweeps.objective import MAXIMIZED
 from kaslite.sweeps.plan import PlannedRun, plan_run, run_name
-from kaslite.sweeps.ranges import fixed_point
+from kaslite.sweeps.ranges import corners_of, fixed_point
 from kaslite.sweeps.summary import RunOutcome
 from kaslite.sweeps.sweep_file import SECTION, values_of
 
@@ -142,7 +142,9 @@ class SearchSource:
         """Return the trials that were over before."""
         for trial in self._over:
             planned = self._planned(trial.number, trial.params)
-            metrics = RunDirectory(self._directory.path / planned.name).read_metrics() if trial.state.name == "COMPLETE" else None
+            metrics = (
+                RunDirectory(self._directory.path / planned.name).read_metrics() if trial.state.name == "COMPLETE" else None
+            )
             status = {"COMPLETE": "completed", "PRUNED": "pruned"}.get(trial.state.name, "failed")
             yield RunOutcome(planned, status, metrics, trial.user_attrs.get(ERROR))
 
@@ -165,8 +167,9 @@ class SearchSource:
         if outcome.error is not None:
             trial, _ = self._shared.trial(number)
             trial.set_user_attr(ERROR, outcome.error)
-        values = [(outcome.metrics or {}).get(name) for name in self._search.objectives]
-        if outcome.status == "completed" and None not in values:
+        measured = [(outcome.metrics or {}).get(name) for name in self._search.objectives]
+        values = [value for value in measured if value is not None]
+        if outcome.status == "completed" and len(values) == len(measured):
             self._study.tell(number, values)
         else:
             self._study.tell(number, state=states.PRUNED if outcome.status == "pruned" else states.FAIL)
@@ -183,8 +186,8 @@ class SearchSource:
     def _job(self, number: int, params: Mapping[str, Any]) -> Job:
         planned = self._planned(number, params)
         self._numbers[planned.name] = number
-        watches = (*self._watches, Pruning(self._shared, number)) if self._shared.epochs is not None else self._watches
-        return Job(planned, self._directory.path, watches)
+        pruning: tuple[Watch, ...] = (Pruning(self._shared, number),) if self._shared.epochs is not None else ()
+        return Job(planned, self._directory.path, (*self._watches, *pruning))
 
     def _planned(self, number: int, params: Mapping[str, Any]) -> PlannedRun:
         chosen = {name: _chosen(self._search.ranges[name], name, value) for name, value in params.items()}
@@ -249,16 +252,8 @@ class PruningSink:
 
 def _epochs(base: Mapping[str, Any], file: SweepFile, search: Search) -> int:
     """Return how many epochs a run has at most."""
-    lowest = {name: values.low if values.choices is None else values.choices[0] for name, values in search.ranges.items()}
-    settings = plan_run(file, base, {**fixed_point(file), **lowest}, 1, 3).settings
-
-    def most(name: str) -> int:
-        values = search.ranges.get(name)
-        if values is None:
-            return settings[name]
-        return int(values.high if values.high is not None else max(values.choices or ()))
-
-    return most("warm_up_epochs") + most("adaptation_epochs")
+    corners = [plan_run(file, base, point, 1, 3).settings for point in corners_of(file, search)]
+    return max(corner["warm_up_epochs"] for corner in corners) + max(corner["adaptation_epochs"] for corner in corners)
 
 
 def _distribution(name: str, values: Range) -> BaseDistribution:
@@ -309,5 +304,3 @@ def _optuna() -> Any:
         raise UsageError("a search needs Optuna; install it with `pip install kaslite[search]`, or sweep a grid.") from None
     optuna.logging.set_verbosity(logging.ERROR)
     return optuna
-
-

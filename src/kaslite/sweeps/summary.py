@@ -101,7 +101,10 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 def as_table(comparison: Comparison) -> str:
     """Return the best runs as a table, and what became of the others."""
-    results = [*comparison.objectives, *(name for name in ("test_accuracy", "final_params") if name not in comparison.objectives)]
+    results = [
+        *comparison.objectives,
+        *(name for name in ("test_accuracy", "final_params") if name not in comparison.objectives),
+    ]
     shown = comparison.ranked[:SHOWN]
     lines = [["run", *comparison.varied, *results]]
     for outcome in shown:
@@ -121,7 +124,9 @@ def cell(value: Any) -> str:
 
 
 def _verdict(comparison: Comparison, shown: int) -> str:
-    counts = [f"{comparison.count(status)} {status}" for status in ("completed", "pruned", "failed") if comparison.count(status)]
+    counts = [
+        f"{comparison.count(status)} {status}" for status in ("completed", "pruned", "failed") if comparison.count(status)
+    ]
     order = f"{shown} shown, best {comparison.objectives[0]} first"
     if len(comparison.objectives) > 1:
         names = " and ".join(comparison.objectives)

@@ -77,7 +77,9 @@ def values_of(name: str, given: Any) -> Values:
 def _read(path: Path) -> SweepFile:
     content = read_settings(path, "sweep file")
     if not content:
-        raise UsageError(f"the sweep file {path} is empty; it has to hold 'setting: values' lines, such as 'lr: [0.001, 0.003]'.")
+        raise UsageError(
+            f"the sweep file {path} is empty; it has to hold 'setting: values' lines, such as 'lr: [0.001, 0.003]'."
+        )
     search = content.pop(SEARCH, None)
     if search is not None and not isinstance(search, dict):
         raise UsageError(f"the sweep file {path} is wrong: search is {search!r}; it has to be a section with ranges.")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaslite.errors import UsageError
-from kaslite.sweeps.directory import SweepDirectory
 from kaslite.sweeps.plan import MOST_RUNS, PlannedRun, count_runs, plan_grid
 from kaslite.sweeps.ranges import Search, search_of
 from kaslite.sweeps.sweep_file import SweepFile, read_sweep_files
@@ -20,6 +19,7 @@ from kaslite.sweeps.sweep_file import SweepFile, read_sweep_files
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kaslite.sweeps.directory import SweepDirectory
     from kaslite.sweeps.job import Watch
     from kaslite.sweeps.runner import Source, Tell
     from kaslite.sweeps.summary import Comparison
@@ -111,7 +111,9 @@ def plan_sweep(source: Path, base: Mapping[str, Any], *, sure: bool = False, sto
     grids = count_runs(files)
     total = grids + sum(search.n_trials for _, search in searches)
     if total > MOST_RUNS and not sure:
-        raise UsageError(f"{source} makes {total:,} runs, more than {MOST_RUNS:,}; give fewer values, or --yes if that is meant.")
+        raise UsageError(
+            f"{source} makes {total:,} runs, more than {MOST_RUNS:,}; give fewer values, or --yes if that is meant."
+        )
     width = max(3, len(str(total)))
     runs: list[PlannedRun] = []
     for file in files:
@@ -151,7 +153,7 @@ def carry_out_sweep(
     with directory.locked():
         sources = _sources(plan, directory, watches)
         crew = Processes(carry_out) if at_once else InThisProcess(carry_out)
-        comparison = sweep(directory, sources, crew, max(1, at_once), tell, objectives)
+        comparison = sweep(directory, sources, crew, at_once=max(1, at_once), tell=tell, objectives=objectives)
         directory.write(directory.comparison, as_table(comparison) + "\n")
         draw(comparison, directory.picture)
     return comparison

@@ -32,9 +32,7 @@ class JsonlLog:
         self._path = path
         self._file = path.open("r+b" if _goes_on else "x+b")
         try:
-            lock(
-                self._file, f"the run is still going: another process writes its event log {path}; wait until it ends."
-            )
+            lock(self._file, f"the run is still going: another process writes its event log {path}; wait until it ends.")
             _cut_off_torn_line(self._file)
         except BaseException:
             self._file.close()
