@@ -34,17 +34,17 @@ class Titled(Protocol):
 
 J = TypeVar("J", bound=Titled)
 R = TypeVar("R")
-Out = TypeVar("Out", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Workers(Protocol[J, Out]):
+class Workers(Protocol[J, R_co]):
     """Carry out jobs; inside ``with``, at whose end none goes on."""
 
     def start(self, job: J) -> None:
         """Begin with a job."""
         ...
 
-    def next_done(self) -> tuple[J, Out | KasliteError]:
+    def next_done(self) -> tuple[J, R_co | KasliteError]:
         """Wait until one is done, and return it, with what came out of it or how it failed."""
         ...
 

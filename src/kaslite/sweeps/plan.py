@@ -41,7 +41,7 @@ class PlannedRun:
     @property
     def title(self) -> str:
         """What it is, for people."""
-        said = " ".join(f"{name}={self.parameters[name]}" for name in self.varied)
+        said = " ".join(f"{name}={brief(self.parameters[name])}" for name in self.varied)
         return f"{self.name} {said}".strip()
 
 
@@ -112,6 +112,17 @@ def run_name(number: int, width: int, digest: str) -> str:
     'run_001_a1b2c3d4'
     """
     return f"run_{number:0{width}d}_{digest}"
+
+
+def brief(value: Any) -> str:
+    """Return a value as people read it.
+
+    >>> brief(0.0035028866067003425), brief(["mlp", "low_rank"]), brief(None)
+    ('0.003503', 'mlp+low_rank', '-')
+    """
+    if isinstance(value, list | tuple):
+        return "+".join(map(brief, value)) or "none"
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def overlaid(base: Mapping[str, Any], point: Mapping[str, Any]) -> Settings:

@@ -74,9 +74,10 @@ def search_of(file: SweepFile, base: Mapping[str, Any]) -> Search:
         raise UsageError(f"the sweep file {file.path} is wrong: search.{first_complaint(error)}") from error
     try:
         _check(search, file)
+        corners = list(corners_of(file, search))
     except UsageError as error:
         raise UsageError(f"the sweep file {file.path} is wrong: {error}") from error
-    for point in corners_of(file, search):
+    for point in corners:
         plan_run(file, base, point, 1, 3)
     return search
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kaslite.sweeps.objective import badness, natural_objective, on_front
-from kaslite.sweeps.plan import flattened
+from kaslite.sweeps.plan import brief, flattened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,7 +110,7 @@ def as_table(comparison: Comparison) -> str:
     for outcome in shown:
         flat = outcome.planned.parameters
         numbers = [_figure((outcome.metrics or {}).get(name)) for name in results]
-        lines.append([outcome.planned.name, *(cell(flat.get(name)) or "-" for name in comparison.varied), *numbers])
+        lines.append([outcome.planned.name, *(brief(flat.get(name)) for name in comparison.varied), *numbers])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines)
     return f"{table}\n\n{_verdict(comparison, len(shown))}"
@@ -152,11 +152,6 @@ def _figure(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
-
-
-def numbers_of(outcomes: Sequence[RunOutcome], name: str) -> list[Any]:
-    """Return a parameter of each run."""
-    return [outcome.planned.parameters.get(name) for outcome in outcomes]
 
 
 def best_of(comparison: Comparison) -> Mapping[str, Any] | None:
