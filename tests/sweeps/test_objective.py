@@ -23,6 +23,7 @@ def test_where_there_is_no_accuracy_the_loss_decides() -> None:
 
 def test_on_the_front_is_what_no_other_run_beats() -> None:
     results = [
-        {"val_accuracy": accuracy, "final_params": params} for accuracy, params in [(0.9, 9), (0.8, 3), (0.8, 5), (0.9, 9), (None, 1)]
+        {"val_accuracy": accuracy, "final_params": params}
+        for accuracy, params in [(0.9, 9), (0.8, 3), (0.8, 5), (0.9, 9), (None, 1)]
     ]
     assert on_front(["val_accuracy", "final_params"], results) == [True, True, False, True, True]

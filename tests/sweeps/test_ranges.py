@@ -21,7 +21,9 @@ def searched(folder: Path, search: str, beside: str = "") -> Search:
 
 
 def test_a_search_has_defaults_for_all_but_its_ranges(tmp_path: Path) -> None:
-    search = searched(tmp_path, "{ranges: {lr: {low: 1e-4, high: 1e-1, log: true}, blueprints: {choices: [mlp, [mlp, low_rank]]}}}")
+    search = searched(
+        tmp_path, "{ranges: {lr: {low: 1e-4, high: 1e-1, log: true}, blueprints: {choices: [mlp, [mlp, low_rank]]}}}"
+    )
     assert (search.n_trials, search.objectives, search.sampler, search.prunes) == (20, ("val_accuracy",), "tpe", True)
     assert search.ranges["lr"].low == 0.0001
 

@@ -32,9 +32,7 @@ def carry_out(job: Job) -> Metrics:
 
 def run(directory: SweepDirectory, told: list[tuple[str, int, int, float]]) -> Comparison:
     grid = Grid(SweepPlan.from_json(directory.read_plan()).runs, directory)
-    return sweep(
-        directory, [grid], InThisProcess(carry_out), at_once=2, tell=lambda *what: told.append(what)
-    )
+    return sweep(directory, [grid], InThisProcess(carry_out), at_once=2, tell=lambda *what: told.append(what))
 
 
 def summary(directory: SweepDirectory) -> list[tuple[str, str, str]]:

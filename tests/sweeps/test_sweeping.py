@@ -77,7 +77,7 @@ def test_a_sweep_that_is_over_runs_nothing_again_but_what_failed(tmp_path: Path)
     data.write_text(whole + "60,0\n")
     changed = swept(directory)
     assert [outcome.status for outcome in changed.outcomes] == ["failed", "failed"]
-    assert "changed" in str(changed.outcomes[0].error)
+    assert "is not what it was" in str(changed.outcomes[0].error)
     data.write_text(whole)
     assert [outcome.status for outcome in swept(directory).outcomes] == ["completed", "completed"]
     logs = {path: path.stat().st_mtime_ns for path in directory.path.glob("run_*/*")}
@@ -103,7 +103,7 @@ def test_a_sweep_that_is_interrupted_goes_on_to_the_same_results(tmp_path: Path,
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}"}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("cut/sweeps/*/run_*/metrics.json")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("cut/sweeps/*/sweep_summary.csv")) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(how)  # to it alone: its workers have to end by themselves
     _, said = process.communicate(timeout=60)
