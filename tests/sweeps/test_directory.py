@@ -47,5 +47,5 @@ def test_a_damaged_plan_is_told(tmp_path: Path, text: str) -> None:
 
 def test_a_folder_that_cannot_be_written_to_is_told_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(kaslite.KasliteError, match="cannot write .*choose another folder with --results_dir"):
+    with pytest.raises(kaslite.KasliteError, match=r"cannot write .*choose another folder with --results_dir"):
         SweepDirectory.create(tmp_path / "file", {})

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from kaslite.sweeps.picture import draw
 from kaslite.sweeps.summary import Comparison
 from tests.sweeping import outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 RUNS = [
     outcome(number, val_accuracy=number / 10, lr=10.0**-number, at="ab"[number % 2], blueprints=["mlp"] * number)

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from kaslite.sweeps.job import Job
 
-RANGES = "ranges: {lr: {low: 1e-3, high: 1e-1, log: true}, hidden_dim: {low: 4, high: 8}, blueprints: {choices: [mlp, [mlp, low_rank]]}}"
+RANGES = (
+    "ranges: {lr: {low: 1e-3, high: 1e-1, log: true}, hidden_dim: {low: 4, high: 8}, "
+    "blueprints: {choices: [mlp, [mlp, low_rank]]}}"
+)
 SEARCH = f"rng_seed: 3\nsearch: {{n_trials: 4, pruner: none, {RANGES}}}\n"
 
 

@@ -73,5 +73,5 @@ def test_what_is_wrong_is_one_sentence_with_the_name_of_the_file(tmp_path: Path,
 def test_a_folder_without_sweep_files_and_a_file_that_is_not_there_are_told(tmp_path: Path) -> None:
     with pytest.raises(kaslite.UsageError, match="holds no sweep files"):
         read_sweep_files(tmp_path)
-    with pytest.raises(kaslite.KasliteError, match="cannot read the sweep file .*No such file"):
+    with pytest.raises(kaslite.KasliteError, match=r"cannot read the sweep file .*No such file"):
         read_sweep_files(tmp_path / "gone.yaml")

@@ -28,7 +28,7 @@ def test_runs_in_one_process_side_by_side_and_alone_give_the_same_results(tmp_pa
     source = written(tmp_path, GRID)
     in_a_row, at_once = (swept(begun(source, tmp_path), workers) for workers in (0, 2))
     assert results(in_a_row) == results(at_once)
-    for planned in reversed([run.planned for run in in_a_row.outcomes]):
+    for planned in reversed([outcome.planned for outcome in in_a_row.outcomes]):
         alone = run(resolve(planned.settings), tmp_path / "alone").metrics
         assert {name: value for name, value in alone.items() if name not in UNSTABLE} == results(in_a_row)[planned.name]
 
@@ -58,8 +58,8 @@ def test_every_file_of_a_folder_is_part_of_one_sweep_with_numbers_that_go_on(tmp
     written(tmp_path / "files", "lr: [0.1, 0.2]\n", "a.yaml")
     written(tmp_path / "files", "hidden_dim: [4, 5, 6]\n", "b.yaml")
     plan = plan_sweep(tmp_path / "files", base_settings(TINY))
-    assert [run.name[:7] for run in plan.runs] == [f"run_00{number}" for number in range(1, 6)]
-    assert [Path(run.source).name for run in plan.runs] == ["a.yaml"] * 2 + ["b.yaml"] * 3
+    assert [planned.name[:7] for planned in plan.runs] == [f"run_00{number}" for number in range(1, 6)]
+    assert [Path(planned.source).name for planned in plan.runs] == ["a.yaml"] * 2 + ["b.yaml"] * 3
 
 
 def test_more_than_ten_thousand_runs_have_to_be_meant(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -25,7 +26,7 @@ from kaslite.sweeps.summary import RunOutcome
 from kaslite.sweeps.sweep_file import SECTION, values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import optuna
@@ -155,24 +156,26 @@ class SearchSource:
             return self._job(trial.number, trial.params)
         if not self.left:
             return None
-        self._study.sampler = self._sampler()
-        asked = self._study.ask(self._distributions)
-        asked.set_user_attr(OWNER, self._owner)
+        with _told_clearly(self._shared.journal):
+            self._study.sampler = self._sampler()
+            asked = self._study.ask(self._distributions)
+            asked.set_user_attr(OWNER, self._owner)
         return self._job(asked.number, asked.params)
 
     def take(self, job: Job, outcome: RunOutcome) -> None:
         """Tell the search how a run ended."""
         states = _optuna().trial.TrialState
         number = self._numbers.pop(job.planned.name)
-        if outcome.error is not None:
-            trial, _ = self._shared.trial(number)
-            trial.set_user_attr(ERROR, outcome.error)
         measured = [(outcome.metrics or {}).get(name) for name in self._search.objectives]
         values = [value for value in measured if value is not None]
-        if outcome.status == "completed" and len(values) == len(measured):
-            self._study.tell(number, values)
-        else:
-            self._study.tell(number, state=states.PRUNED if outcome.status == "pruned" else states.FAIL)
+        with _told_clearly(self._shared.journal):
+            if outcome.error is not None:
+                trial, _ = self._shared.trial(number)
+                trial.set_user_attr(ERROR, outcome.error)
+            if outcome.status == "completed" and len(values) == len(measured):
+                self._study.tell(number, values)
+            else:
+                self._study.tell(number, state=states.PRUNED if outcome.status == "pruned" else states.FAIL)
 
     def _sampler(self) -> Any:
         """Return what chooses: anew for each trial, so that a search which goes on does not draw the same again."""
@@ -290,9 +293,15 @@ def _chosen(values: Range, name: str, value: Any) -> Any:
 def _storage(optuna: Any, journal: Path) -> Any:
     from optuna.storages.journal import JournalFileBackend
 
-    try:
+    with _told_clearly(journal):
         journal.parent.mkdir(parents=True, exist_ok=True)
         return optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
+
+
+@contextmanager
+def _told_clearly(journal: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise StorageError(f"cannot write {journal}: {error.strerror}; choose another file with --storage.") from error
 
