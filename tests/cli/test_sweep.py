@@ -122,3 +122,13 @@ def test_the_folder_of_examples_is_one_sweep(folder: Path, capsys: pytest.Captur
     assert call(["run", "--sweep_config", str(EXAMPLES), "--dry_run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["total"] == 25
     assert sweeps(folder) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "runs"), [("quick_test", 4), ("basic_sweep", 9), ("architecture_search", 12)])
+def test_the_examples_of_the_document_run(folder: Path, capsys: pytest.CaptureFixture[str], name: str, runs: int) -> None:
+    assert call(["run", "-s", str(EXAMPLES / f"{name}.yaml"), "--workers", "2", "--json", "-q"]) == 0
+    found = json.loads(capsys.readouterr().out)["runs"]
+    assert len(found) == runs
+    assert all(run["objective_value"] is not None for run in found if run["status"] == "completed")
+    assert len(sweeps(folder)) == 1

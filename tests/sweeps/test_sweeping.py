@@ -85,6 +85,11 @@ def test_a_sweep_that_is_over_runs_nothing_again_but_what_failed(tmp_path: Path)
     assert {path: path.stat().st_mtime_ns for path in directory.path.glob("run_*/*")} == logs
 
 
+def test_planning_and_waiting_need_no_torch_which_the_processes_of_the_runs_import() -> None:
+    code = "import sys, kaslite.cli.main, kaslite.sweeps.sweeping, kaslite.sweeps.runner; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout.strip() == "False"
+
+
 def test_a_plan_comes_back_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     written(tmp_path / "files", GRID, "a.yaml")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections import deque
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, final
 from kaslite.errors import KasliteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
@@ -88,12 +89,15 @@ class Processes(Generic[J, R]):
 
     Args:
         carry_out: as for `InThisProcess`; a function of a module, which each process finds imported.
+        imports: further modules that each process finds imported.
     """
 
-    def __init__(self, carry_out: Callable[[J], R]) -> None:
+    def __init__(self, carry_out: Callable[[J], R], imports: Sequence[str] = ()) -> None:
         self._carry_out = carry_out
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([__name__, carry_out.__module__])  # so that no process has to import torch
+        # No process has to import torch, or what the main program imported, for itself.
+        ours = [name for name in list(sys.modules) if name.partition(".")[0] == __name__.partition(".")[0]]
+        self._context.set_forkserver_preload([*ours, carry_out.__module__, *imports])
         self._running: dict[Connection, tuple[J, BaseProcess]] = {}
 
     def start(self, job: J) -> None:

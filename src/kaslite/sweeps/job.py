@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kaslite.experiment.config import resolve
-from kaslite.experiment.run import run_or_resume
 from kaslite.experiment.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -50,6 +49,8 @@ def carry_out(job: Job) -> Metrics:
         StoppedError: if one of those who watch it has stopped it.
         KasliteError: if it fails.
     """
+    from kaslite.experiment.run import run_or_resume  # imports torch, which only the process of a run needs
+
     config = resolve(job.planned.settings)
     sinks = [sink for watch in job.watches for sink in watch(job.planned.name)]
     return run_or_resume(config, job.directory, sinks).metrics

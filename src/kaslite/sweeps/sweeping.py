@@ -152,7 +152,7 @@ def carry_out_sweep(
     objectives = plan.searches[0].search.objectives if plan.searches else ()
     with directory.locked():
         sources = _sources(plan, directory, watches)
-        crew = Processes(carry_out) if at_once else InThisProcess(carry_out)
+        crew = Processes(carry_out, imports=["kaslite.experiment.run"]) if at_once else InThisProcess(carry_out)
         comparison = sweep(directory, sources, crew, at_once=max(1, at_once), tell=tell, objectives=objectives)
         directory.write(directory.comparison, as_table(comparison) + "\n")
         draw(comparison, directory.picture)
