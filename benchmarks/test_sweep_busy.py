@@ -1,4 +1,4 @@
-"""A sweep keeps its cores busy: the time that runs take, against that of as many workers from the first start to the last end."""
+"""A sweep keeps its cores busy: what its runs take, against the time of its workers from the first start to the last end."""
 
 from __future__ import annotations
 

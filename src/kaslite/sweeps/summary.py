@@ -62,12 +62,11 @@ class Comparison:
     def ranked(self) -> list[RunOutcome]:
         """The completed ones, best first; where there are several objectives, those first that no other beats."""
         completed, objective = self.completed, self.objectives[0]
-        front = dict(zip((run.planned.name for run in completed), on_front(self.objectives, _results(completed)), strict=True))
-        several = len(self.objectives) > 1
-        return sorted(
-            completed,
-            key=lambda run: (several and not front[run.planned.name], badness(objective, (run.metrics or {}).get(objective))),
-        )
+        by_first = sorted(completed, key=lambda run: badness(objective, (run.metrics or {}).get(objective)))
+        if len(self.objectives) == 1:
+            return by_first
+        front = on_front(self.objectives, _results(by_first))
+        return [run for first in (True, False) for run, is_on in zip(by_first, front, strict=True) if is_on is first]
 
     @property
     def varied(self) -> list[str]:
