@@ -19,6 +19,7 @@ from kaslite.cli.prove import prove
 from kaslite.cli.replay import replay
 from kaslite.cli.resume import resume
 from kaslite.cli.run import run
+from kaslite.cli.sweep import sweep
 from kaslite.errors import KasliteError, UsageError
 from kaslite.experiment.config import first_complaint
 
@@ -36,6 +37,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.command(run)
+app.command(sweep)
 app.command(resume)
 app.command(replay)
 app.command(analytics)
