@@ -19,6 +19,7 @@ from kaslite.cli.prove import prove
 from kaslite.cli.replay import replay
 from kaslite.cli.resume import resume
 from kaslite.cli.run import run
+from kaslite.cli.track import track
 from kaslite.errors import KasliteError, UsageError
 from kaslite.experiment.config import first_complaint
 
@@ -39,6 +40,7 @@ app.command(run)
 app.command(resume)
 app.command(replay)
 app.command(analytics)
+app.command(track)
 app.command(prove)
 
 
