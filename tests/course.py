@@ -30,7 +30,9 @@ def started(timestamp=1000.0, name=NAME, **config):
 
 def epoch(number, alpha=None, **changes):
     """One epoch; with ``alpha``, the seed blocks.1:0 blends."""
-    seed = SeedReading("blocks.1", 0, "blending", "mlp", alpha or 0.0, alpha or 0.0, None, None, None, None)
+    unmeasured = dict.fromkeys(("drift", "health", "training_progress", "removal_cost"))
+    at = {"layer": "blocks.1", "seed": 0, "blueprint_id": "mlp", "state": "blending"}
+    seed = SeedReading(**at, alpha=alpha or 0.0, ramp=alpha or 0.0, **unmeasured)
     values = {
         "phase": "phase_1" if number < 3 else "phase_2",
         "train_loss": 1 / number,

@@ -36,9 +36,9 @@ def track(
         raise UsageError("MLflow is not installed; install it with `pip install kaslite[tracking]`.")
     output.hear_warnings()
     directory = RunDirectory.find(run, results_dir)
-    sink = mlflow_sink(lambda _: directory.path)
+    address = MlflowAddress.from_environment()
+    sink = mlflow_sink(address, lambda _: directory.path)
     sink.recall(list(read_log(directory.events)))
     sink.close()
-    address = MlflowAddress.from_environment()
     content = {"run_id": sink.run_id, "experiment_id": sink.experiment_id, "tracking_uri": address.uri}
     output.say(f"MLflow run {sink.run_id} of experiment {address.experiment!r} at {address.uri}", content)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kaslite.telemetry import Sink
+    from kaslite.telemetry.mlflow_store import MlflowAddress
     from kaslite.telemetry.sinks.mlflow import MlflowSink
 
 RUNS = Path("runs")
@@ -39,11 +40,12 @@ class Tracking:
             folder: of the run, from its name.
         """
         from kaslite.telemetry.background import Background
+        from kaslite.telemetry.mlflow_store import MlflowAddress
 
         sinks: list[Sink] = []
         if not self.no_mlflow and find_spec("mlflow"):
-            remedy = partial(_upload_later, folder)
-            sinks.append(Background("MLflow", lambda: mlflow_sink(folder), remedy=remedy))
+            open_it = partial(mlflow_sink, MlflowAddress.from_environment(), folder)
+            sinks.append(Background("MLflow", open_it, remedy=partial(_upload_later, folder)))
         if not self.no_tensorboard and find_spec("tensorboard"):
             from kaslite.telemetry.sinks.tensorboard import TensorBoardSink
 
@@ -51,19 +53,19 @@ class Tracking:
         return sinks
 
 
-def mlflow_sink(folder: Callable[[str], Path]) -> MlflowSink:
-    """Return what tracks one run in MLflow, at the address that the environment says.
+def mlflow_sink(address: MlflowAddress, folder: Callable[[str], Path]) -> MlflowSink:
+    """Return what tracks one run in MLflow, with its files and its network.
 
     Args:
+        address: of the store.
         folder: of the run, from its name.
     """
     from kaslite.experiment.served import save_mlflow_model
-    from kaslite.telemetry.mlflow_store import MlflowAddress
     from kaslite.telemetry.sinks.mlflow import MlflowSink
     from kaslite.telemetry.sinks.tensorboard import event_files
 
     return MlflowSink(
-        MlflowAddress.from_environment(),
+        address,
         folder,
         more_files={"tensorboard": partial(event_files, RUNS)},
         save_model=save_mlflow_model,

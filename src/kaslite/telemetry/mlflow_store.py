@@ -12,6 +12,7 @@ import socket
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 from urllib.parse import urlsplit
 
@@ -19,7 +20,6 @@ from kaslite.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
 KEY_TAG = "kaslite.run"
 """The tag by which a run is found again."""
@@ -28,6 +28,7 @@ _LONGEST_BATCH = 900  # points; MLflow takes 1,000
 _MOST_PARAMS = 100
 _LONGEST_PARAM = 6000
 _LONGEST_TAG = 5000
+_SQLITE = "sqlite:///"
 _PORTS = {"http": 80, "https": 443}
 _ANSWERS_WITHIN_S = 3.0
 
@@ -41,9 +42,12 @@ class MlflowAddress:
 
     @classmethod
     def from_environment(cls) -> MlflowAddress:
-        """Return what ``MLFLOW_TRACKING_URI`` and ``MLFLOW_EXPERIMENT_NAME`` say, and the defaults where they say nothing."""
+        """Return what ``MLFLOW_TRACKING_URI`` and ``MLFLOW_EXPERIMENT_NAME`` say, and the defaults where they say nothing.
+
+        A file is taken relative to the present folder, now: MLflow keeps open what it was first given in a process.
+        """
         return cls(
-            os.environ.get("MLFLOW_TRACKING_URI") or cls.uri,
+            _absolute(os.environ.get("MLFLOW_TRACKING_URI") or cls.uri),
             os.environ.get("MLFLOW_EXPERIMENT_NAME") or cls.experiment,
         )
 
@@ -191,6 +195,11 @@ def check_answers(uri: str) -> None:
         socket.create_connection((parts.hostname, parts.port or _PORTS[parts.scheme]), _ANSWERS_WITHIN_S).close()
     except OSError as error:
         raise StorageError(f"the server {uri} does not answer: {error.strerror or error}.") from error
+
+
+def _absolute(uri: str) -> str:
+    start, path = uri[: len(_SQLITE)], uri[len(_SQLITE) :]
+    return f"{_SQLITE}{Path(path).absolute()}" if start == _SQLITE and path else uri
 
 
 def _new_client(uri: str) -> Any:

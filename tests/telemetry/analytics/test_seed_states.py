@@ -25,9 +25,8 @@ def test_what_moved_is_unmeasured_until_it_is_measured_and_what_is_gone_has_alph
 
 
 def test_a_rollback_says_where_all_stand():
-    back = GovernorRolledBack(
-        epoch=4, reason="inf", to_epoch=2, seeds=(SeedRestored("blocks.1", 0, "shadowing", "mlp", 1.0),)
-    )
+    seed = SeedRestored(layer="blocks.1", seed=0, state="shadowing", blueprint_id="mlp", alpha=1.0)
+    back = GovernorRolledBack(epoch=4, reason="inf", to_epoch=2, seeds=(seed,))
     assert standings([*course(), back])["blocks.1:0"] == SeedStanding("shadowing", 1.0)
 
 
