@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from kaslite.errors import StorageError
 from kaslite.telemetry.background import Background
 from tests.course import course, started
 
@@ -107,6 +108,20 @@ def test_closing_waits_no_longer_than_the_patience_goes(caplog):
     with caplog.at_level(logging.WARNING, "kaslite"):
         sink.close()
     assert "no answer for 0.1 s" in caplog.text
+    stuck.released.set()
+
+
+def test_closing_does_not_wait_for_what_is_known_to_be_away(caplog):
+    def check():
+        raise StorageError("it is away.")
+
+    stuck = Stuck()
+    sink = Background("it", lambda: stuck, check=check)
+    sink.write(started())
+    begun = time.monotonic()
+    sink.close()
+    assert time.monotonic() - begun < 5
+    assert [record.message for record in caplog.records] == ["it: it is away. The run goes on without it."]
     stuck.released.set()
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 """The folder that TensorBoard is told to show."""
 
+
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Tracking:
@@ -40,12 +41,13 @@ class Tracking:
             folder: of the run, from its name.
         """
         from kaslite.telemetry.background import Background
-        from kaslite.telemetry.mlflow_store import MlflowAddress
+        from kaslite.telemetry.mlflow_store import MlflowAddress, check_answers
 
         sinks: list[Sink] = []
         if not self.no_mlflow and find_spec("mlflow"):
-            open_it = partial(mlflow_sink, MlflowAddress.from_environment(), folder)
-            sinks.append(Background("MLflow", open_it, remedy=partial(_upload_later, folder)))
+            address = MlflowAddress.from_environment()
+            open_it, answers = partial(mlflow_sink, address, folder), partial(check_answers, address.uri)
+            sinks.append(Background("MLflow", open_it, check=answers, remedy=partial(_upload_later, folder)))
         if not self.no_tensorboard and find_spec("tensorboard"):
             from kaslite.telemetry.sinks.tensorboard import TensorBoardSink
 

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Protocol, final
 
+from kaslite.errors import KasliteError
 from kaslite.events import RunStarted
 from kaslite.telemetry.sink import Sink
 
@@ -43,6 +44,7 @@ class Background:
         open: makes the sink; called in the thread, so it may take its time to import and to connect.
         every_s: shortest time between two batches; where they take long, it is longer, up to 5 seconds.
         patience_s: how long `close` waits for the thread.
+        check: asked each second meanwhile; raises if there is nothing to wait for.
         remedy: from the name of the run, what a warning adds.
     """
 
@@ -53,10 +55,11 @@ class Background:
         *,
         every_s: float = 1.0,
         patience_s: float = 60.0,
+        check: Callable[[], object] = lambda: None,
         remedy: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._what, self._open, self._remedy = what, open, remedy
-        self._every_s, self._patience_s = every_s, patience_s
+        self._every_s, self._patience_s, self._check = every_s, patience_s, check
         self._events: deque[Event] = deque()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -84,8 +87,20 @@ class Background:
         self._closing.set()
         if self._thread is None:
             return
-        self._thread.join(self._patience_s)
-        if self._thread.is_alive():
+        deadline_s = time.monotonic() + self._patience_s
+        while self._thread.is_alive() and not self._failed:
+            self._thread.join(min(1.0, max(0.0, deadline_s - time.monotonic())))
+            self._look(deadline_s)
+
+    def _look(self, deadline_s: float) -> None:
+        """Give up if waiting for the thread has become pointless."""
+        if self._thread is None or not self._thread.is_alive():
+            return
+        try:
+            self._check()
+        except KasliteError as error:
+            self._give_up(str(error))
+        if time.monotonic() >= deadline_s:
             self._give_up(f"no answer for {self._patience_s:g} s")
 
     def _work(self) -> None:
@@ -114,4 +129,6 @@ class Background:
         self._failed = True
         self._events.clear()
         remedy = self._remedy(self._run_name)
-        _log.warning("%s: %s The run goes on without it%s", self._what, why.rstrip(".") + ".", f"; {remedy}." if remedy else ".")
+        _log.warning(
+            "%s: %s The run goes on without it%s", self._what, why.rstrip(".") + ".", f"; {remedy}." if remedy else "."
+        )

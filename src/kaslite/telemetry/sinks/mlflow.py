@@ -126,9 +126,7 @@ class MlflowSink:
         versions = {f"version.{name}": version for name, version in event.versions.items()}
         about = {"mlflow.source.name": "kaslite", "mlflow.source.type": "LOCAL", **versions, **self._own_tags}
         self._started = event
-        self._store = MlflowStore(
-            self._address, key=event.key, name=event.run_name, started_s=event.timestamp, tags=about
-        )
+        self._store = MlflowStore(self._address, key=event.key, name=event.run_name, started_s=event.timestamp, tags=about)
         self._store.log_params(dict(_flat(event.config)))
 
     def _take_epoch(self, event: EpochCompleted) -> None:

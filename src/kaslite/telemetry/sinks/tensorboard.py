@@ -179,7 +179,9 @@ class _EventFile:
         self._record, self._summary, self._text_metadata = Record, Summary, create_summary_metadata
         self._folder, self._earlier = folder, earlier
         # TensorBoard reads the files of a folder in the order of their names.
-        name = f"events.out.tfevents.{int(time.time()):010d}.{platform.node()}.{os.getpid()}.{time.monotonic_ns()}.{started.key}"
+        name = (
+            f"events.out.tfevents.{int(time.time()):010d}.{platform.node()}.{os.getpid()}.{time.monotonic_ns()}.{started.key}"
+        )
         with self._told_clearly():
             folder.mkdir(parents=True, exist_ok=True)
             self._writer = RecordWriter((folder / name).open("xb"))
@@ -199,9 +201,7 @@ class _EventFile:
     def summary(self, event: Event, summary: Any) -> None:
         """Write a summary at the step and the time of an event."""
         with self._told_clearly():
-            self._writer.write(
-                self._record(wall_time=event.timestamp, step=event.epoch, summary=summary).SerializeToString()
-            )
+            self._writer.write(self._record(wall_time=event.timestamp, step=event.epoch, summary=summary).SerializeToString())
 
     def flush(self) -> None:
         """Let readers see it, and remove what it replaces."""
