@@ -24,7 +24,8 @@ def test_a_run_that_went_without_is_uploaded_whole(store, tmp_path, capsys):
     assert said["tracking_uri"] == store
 
 
-def test_a_server_that_is_away_fails_with_its_name(store, tmp_path, capsys, monkeypatch):
+@pytest.mark.usefixtures("store")
+def test_a_server_that_is_away_fails_with_its_name(tmp_path, capsys, monkeypatch):
     call(["run", *SMALL, "-q"])
     (run_dir,) = (tmp_path / "results").iterdir()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
@@ -32,7 +33,8 @@ def test_a_server_that_is_away_fails_with_its_name(store, tmp_path, capsys, monk
     assert "the server http://127.0.0.1:9 does not answer" in capsys.readouterr().err
 
 
-def test_a_run_that_is_not_there_is_wrong_usage(store, capsys):
+@pytest.mark.usefixtures("store")
+def test_a_run_that_is_not_there_is_wrong_usage(capsys):
     assert call(["track", "nothing"]) == 2
     assert "there is no run 'nothing'" in capsys.readouterr().err
 

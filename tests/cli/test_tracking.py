@@ -16,9 +16,7 @@ from kaslite.cli.tracking import Tracking
 from tests.course import course
 
 mlflow = pytest.importorskip("mlflow")
-pytest.importorskip("tensorboard")
-
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 
 GROWING = ["--n_samples", "120", "--warm_up_epochs", "2", "--patience", "3", "--delta", "1", "--blend_steps", "4"]
 QUICK = [*GROWING, "--adaptation_epochs", "12"]
@@ -37,7 +35,8 @@ def kaslite(*arguments, **options):
 
 
 @pytest.fixture
-def home(tracked, store):
+def home(store, tracked):
+    assert store.endswith(f"{tracked}/mlflow.db")
     return tracked
 
 
@@ -57,7 +56,7 @@ def test_a_run_is_in_both_without_being_asked_for(home, capsys, monkeypatch):
     assert {"config.yaml", "events.jsonl", "metrics.json", "tensorboard"} <= files
     (output,) = run.outputs.model_outputs
     assert client.get_logged_model(output.model_id).status == "READY"
-    reader = EventAccumulator(str(home / "runs" / run.info.run_name), size_guidance={"scalars": 0})
+    reader = reading.EventAccumulator(str(home / "runs" / run.info.run_name), size_guidance={"scalars": 0})
     reader.Reload()
     assert len(reader.Scalars("validation/accuracy")) == result["epochs"]
     assert {f"seed/blocks.{n}:0/alpha" for n in range(3)} <= set(reader.Tags()["scalars"])
@@ -118,7 +117,7 @@ def test_a_resumed_run_goes_on_where_it_was_in_both(home):
     assert [point.step for point in history] == list(range(1, 903))
     assert run.info.status == "FINISHED"
     (folder,) = (home / "runs").iterdir()
-    reader = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    reader = reading.EventAccumulator(str(folder), size_guidance={"scalars": 0})
     reader.Reload()
     assert [point.step for point in reader.Scalars("train/loss")] == list(range(1, 903))
 

@@ -44,7 +44,7 @@ def test_reading_it_draws_nothing_from_the_global_stream(tmp_path):
 
 
 def test_a_run_that_was_not_completed_has_none(tmp_path):
-    with pytest.raises(StorageError, match="there is no network in .*; a run writes it when it is completed"):
+    with pytest.raises(StorageError, match=r"there is no network in .*; a run writes it when it is completed"):
         read_network(tmp_path)
 
 

@@ -1,5 +1,4 @@
-"""A run's folder: ``results/<run name>/`` with ``config.yaml``, ``events.jsonl``, ``checkpoints/``,
-``model/`` and ``metrics.json``.
+"""A run's folder: ``config.yaml``, ``events.jsonl``, ``checkpoints/``, ``model/``, ``metrics.json`` in ``results/<run name>/``.
 
 Two runs never share one, and no file in it is ever half-written. Not for: what the files say.
 """

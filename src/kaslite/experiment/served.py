@@ -32,16 +32,17 @@ def save_mlflow_model(run: Path, to: Path) -> None:
 
     source = RunDirectory(run).model
     network = read_network(source)
-    schemas = []
-    for tensor in (network.example, _apply(network, network.example)):
-        array = tensor.numpy()
-        schemas.append(Schema([TensorSpec(array.dtype, (-1, *array.shape[1:]))]))
+    example = network.example.numpy()
+    takes, returns = (
+        Schema([TensorSpec(array.dtype, (-1, *array.shape[1:]))])
+        for array in (example, _apply(network, network.example).numpy())
+    )
     mlflow.pyfunc.save_model(
         to,
         loader_module=__name__,
         data_path=source,
-        signature=ModelSignature(*schemas),
-        input_example=network.example.numpy(),
+        signature=ModelSignature(inputs=takes, outputs=returns),
+        input_example=example,
         pip_requirements=[f"kaslite=={__version__}", f"torch=={torch.__version__.partition('+')[0]}"],
     )
 

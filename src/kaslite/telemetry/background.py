@@ -51,7 +51,7 @@ class Background:
     def __init__(
         self,
         what: str,
-        open: Callable[[], Batched],  # noqa: A002  what it does
+        open: Callable[[], Batched],
         *,
         every_s: float = 1.0,
         patience_s: float = 60.0,

@@ -120,7 +120,7 @@ def test_it_can_be_followed_while_it_is_written(tmp_path):
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "runs").write_text("")
-    with pytest.raises(StorageError, match="cannot write to the folder .*runs"):
+    with pytest.raises(StorageError, match=r"cannot write to the folder .*runs"):
         TensorBoardSink(tmp_path / "runs").write(started())
 
 
