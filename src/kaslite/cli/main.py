@@ -20,6 +20,7 @@ from kaslite.cli.replay import replay
 from kaslite.cli.resume import resume
 from kaslite.cli.run import run
 from kaslite.cli.sweep import sweep
+from kaslite.cli.track import track
 from kaslite.errors import KasliteError, UsageError
 from kaslite.experiment.config import first_complaint
 
@@ -41,6 +42,7 @@ app.command(sweep)
 app.command(resume)
 app.command(replay)
 app.command(analytics)
+app.command(track)
 app.command(prove)
 
 

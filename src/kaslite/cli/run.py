@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from kaslite.cli.output import Output
 from kaslite.cli.sweep import carry_out as sweep
+from kaslite.cli.tracking import Tracking
 from kaslite.dashboard.words import number
 from kaslite.errors import UsageError
 from kaslite.experiment.config import RunConfig, resolve
@@ -30,6 +31,7 @@ def run(
     yes: bool = False,
     results_dir: Path = RESULTS,
     dry_run: bool = False,
+    tracking: Tracking = Tracking(),  # noqa: B008  frozen
     output: Output = Output(),  # noqa: B008  frozen
 ) -> None:
     """Train a host on a problem and let it grow where learning stalls.
@@ -75,7 +77,8 @@ def run(
     from kaslite.experiment.run import run as carry_out
 
     output.hear_warnings()
-    result = carry_out(resolved, results_dir, output.views())
+    sinks = tracking.sinks(lambda name: results_dir / name)
+    result = carry_out(resolved, results_dir, [*output.views(), *sinks])
     output.say(summary(result), {**result.metrics, "run_dir": str(result.run_dir)})
 
 

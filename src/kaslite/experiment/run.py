@@ -17,6 +17,7 @@ import torch
 from kaslite.errors import KasliteError, StillGoingError, StoppedError, StorageError, UsageError
 from kaslite.events import RunFinished, RunResumed, RunStarted
 from kaslite.experiment.assembly import assemble
+from kaslite.experiment.network_file import write_network
 from kaslite.experiment.run_directory import RunDirectory
 from kaslite.randomness import own_global_streams
 from kaslite.telemetry import FanOut, JsonlLog, Numbered, read_log, recall
@@ -200,6 +201,7 @@ class _Course:
         metrics = self._experiment.test()
         metrics["wall_s"] = self._wall_s()
         self._write_checkpoint()
+        write_network(self._directory.model, self._experiment)
         self._directory.write_metrics(metrics)
         return metrics
 

@@ -1,4 +1,4 @@
-"""A run's folder: ``results/<run name>/`` with ``config.yaml``, ``events.jsonl``, ``checkpoints/`` and ``metrics.json``.
+"""A run's folder: ``config.yaml``, ``events.jsonl``, ``checkpoints/``, ``model/``, ``metrics.json`` in ``results/<run name>/``.
 
 Two runs never share one, and no file in it is ever half-written. Not for: what the files say.
 """
@@ -71,6 +71,11 @@ class RunDirectory:
     def checkpoints(self) -> Path:
         """The folder of its checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The folder of the network that it has grown."""
+        return self.path / "model"
 
     @property
     def metrics(self) -> Path:
