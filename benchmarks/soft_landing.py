@@ -27,11 +27,11 @@ from kaslite.seeds import Seed
 from kaslite.training.evaluation import cross_entropies, evaluate_now, evaluate_on
 from kaslite.training.transitions import Transitions
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parent.parent / "examples" / "runs"
 SPIRALS = {"problem_type": "spirals", "n_samples": 1000, "rotations": 2, "hidden_dim": 8, "seeds_per_layer": 2}
 TASKS = {
     "digits": {"problem_type": "digits"},
-    "spirals": SPIRALS | {"acc_threshold": 0.99, "adaptation_epochs": 300},  # as in examples/spirals.yaml
+    "spirals": SPIRALS | {"acc_threshold": 0.99, "adaptation_epochs": 300},  # as in examples/runs/spirals.yaml
     "digits, early": {
         "problem_type": "digits",
         "warm_up_epochs": 0,

@@ -37,6 +37,14 @@ class StorageError(KasliteError):
     """A folder or file of a run cannot be written or read."""
 
 
+class StillGoingError(UsageError):
+    """The folder belongs to a process that is at work in it."""
+
+
+class StoppedError(KasliteError):
+    """A reader of a run's events has seen enough of it, and the run ended there."""
+
+
 class DivergedError(KasliteError):
     """Training came apart again and again, and going back did not help."""
 

@@ -10,6 +10,7 @@ An event log is one JSON object a line (`to_line`, `from_line`): strict JSON, so
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
 import time
 from dataclasses import dataclass, field
@@ -47,6 +48,11 @@ class RunStarted(_Fact):
     host_params: int
     num_threads: int
     versions: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        """What tells this run from every other, also from one of the same name; it stays when the run is resumed or copied."""
+        return hashlib.sha256(f"{self.run_name} {self.timestamp!r}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from kaslite.experiment.blending import BlendingSection
 from kaslite.experiment.config import RunConfig, resolve
 
-FILE = Path(__file__).parents[2] / "examples" / "adaptive_blending.yaml"
+FILE = Path(__file__).parents[2] / "examples" / "runs" / "adaptive_blending.yaml"
 SETTING = re.compile(r"^ *(\w+): .*# default: (\S+)$", re.MULTILINE)
 DEFAULTS = {
     name: "null" if field.default is None else str(field.default)

@@ -12,7 +12,7 @@ from kaslite.experiment.run import run
 from kaslite.tasks import HOSTS
 from kaslite.telemetry import read_log
 
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "runs"
 EAGER = {
     "num_layers": 2,
     "hidden_dim": 8,

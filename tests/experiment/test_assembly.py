@@ -53,7 +53,7 @@ def test_what_does_not_fit_into_memory_is_said_plainly(monkeypatch):
     def full(*_):
         raise RuntimeError("cannot allocate memory")
 
-    monkeypatch.setattr(assembly, "_build_model", full)
+    monkeypatch.setattr(assembly, "build_model", full)
     with pytest.raises(DataError, match="make n_samples or hidden_dim smaller"):
         assemble(resolve(SMALL))
 

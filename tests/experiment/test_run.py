@@ -50,7 +50,8 @@ def events_of(run_dir):
 
 def test_a_run_leaves_config_events_and_metrics(tmp_path):
     result = run(resolve(SMALL), tmp_path)
-    assert {path.name for path in result.run_dir.iterdir()} == {"checkpoints", "config.yaml", "events.jsonl", "metrics.json"}
+    there = {path.name for path in result.run_dir.iterdir()}
+    assert there == {"checkpoints", "config.yaml", "events.jsonl", "metrics.json", "model"}
     assert json.loads((result.run_dir / "metrics.json").read_text()) == result.metrics
 
 

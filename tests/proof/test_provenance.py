@@ -9,7 +9,8 @@ PACKAGE = Path(kaslite.__file__).parent
 
 
 SILENT = {
-    "__init__.py", "__main__.py", "cli", "dashboard", "errors.py", "events.py", "experiment", "proof", "telemetry", "testing",
+    "__init__.py", "__main__.py", "cli", "dashboard", "errors.py", "events.py", "experiment", "proof", "sweeps",
+    "telemetry", "testing",
 }  # fmt: skip
 """What only shows, stores, judges or checks; of the experiment and the proof, single files compute."""
 

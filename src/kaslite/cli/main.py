@@ -19,6 +19,8 @@ from kaslite.cli.prove import prove
 from kaslite.cli.replay import replay
 from kaslite.cli.resume import resume
 from kaslite.cli.run import run
+from kaslite.cli.sweep import sweep
+from kaslite.cli.track import track
 from kaslite.errors import KasliteError, UsageError
 from kaslite.experiment.config import first_complaint
 
@@ -36,9 +38,11 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.command(run)
+app.command(sweep)
 app.command(resume)
 app.command(replay)
 app.command(analytics)
+app.command(track)
 app.command(prove)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path  # noqa: TC003  read by the parser
 
 from kaslite.cli.output import Output
 from kaslite.cli.run import RESULTS, summary
+from kaslite.cli.tracking import Tracking
 
 
 def resume(
@@ -13,6 +14,7 @@ def resume(
     /,
     *,
     results_dir: Path = RESULTS,
+    tracking: Tracking = Tracking(),  # noqa: B008  frozen
     output: Output = Output(),  # noqa: B008  frozen
 ) -> None:
     """Go on with a run that was interrupted, to the same end as if it had not been.
@@ -30,5 +32,6 @@ def resume(
     from kaslite.experiment.run_directory import RunDirectory
 
     output.hear_warnings()
-    result = go_on(RunDirectory.find(run, results_dir), output.views())
+    directory = RunDirectory.find(run, results_dir)
+    result = go_on(directory, [*output.views(), *tracking.sinks(lambda _: directory.path)])
     output.say(summary(result), {**result.metrics, "run_dir": str(result.run_dir)})

@@ -9,7 +9,10 @@ import yaml
 from cyclopts import Parameter
 
 from kaslite.cli.output import Output
+from kaslite.cli.sweep import carry_out as sweep
+from kaslite.cli.tracking import Tracking
 from kaslite.dashboard.words import number
+from kaslite.errors import UsageError
 from kaslite.experiment.config import RunConfig, resolve
 
 if TYPE_CHECKING:
@@ -23,8 +26,12 @@ def run(
     *,
     settings: Annotated[RunConfig | None, Parameter(name="*")] = None,
     config: Path | None = None,
+    sweep_config: Annotated[Path | None, Parameter(alias="-s")] = None,
+    workers: int | None = None,
+    yes: bool = False,
     results_dir: Path = RESULTS,
     dry_run: bool = False,
+    tracking: Tracking = Tracking(),  # noqa: B008  frozen
     output: Output = Output(),  # noqa: B008  frozen
 ) -> None:
     """Train a host on a problem and let it grow where learning stalls.
@@ -35,11 +42,32 @@ def run(
     ----------
     config
         A YAML file with any of these settings.
+    sweep_config
+        A sweep file, or a folder of them: `kaslite sweep` with these flags as its defaults.
+    workers
+        Of a sweep: processes; by default one for each core.
+    yes
+        Of a sweep: run more than 10,000 runs.
     results_dir
         Folder under which the run gets a folder of its own.
     dry_run
         Print the resolved config as YAML, and run nothing.
     """
+    if sweep_config is not None:
+        given = {} if settings is None else settings.model_dump(mode="json", exclude_unset=True)
+        sweep(
+            sweep_config,
+            given,
+            config=config,
+            workers=workers,
+            yes=yes,
+            results_dir=results_dir,
+            dry_run=dry_run,
+            output=output,
+        )
+        return
+    if workers is not None or yes:
+        raise UsageError("--workers and --yes are for sweeps; leave them out, or give --sweep_config FILE.")
     flags = {} if settings is None else {name: getattr(settings, name) for name in settings.model_fields_set}
     resolved = resolve(flags, config)
     if dry_run:
@@ -49,7 +77,8 @@ def run(
     from kaslite.experiment.run import run as carry_out
 
     output.hear_warnings()
-    result = carry_out(resolved, results_dir, output.views())
+    sinks = tracking.sinks(lambda name: results_dir / name)
+    result = carry_out(resolved, results_dir, [*output.views(), *sinks])
     output.say(summary(result), {**result.metrics, "run_dir": str(result.run_dir)})
 
 

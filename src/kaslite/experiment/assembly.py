@@ -41,7 +41,7 @@ from kaslite.training.twin import TwinTraining
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from torch import nn
+    from torch import Tensor, nn
     from torch.optim.lr_scheduler import LambdaLR
 
     from kaslite.events import Event
@@ -79,7 +79,7 @@ class Experiment:
         self.config = config
         self.device = torch.device(config.device)
         self.task = PROBLEMS[config.problem_type].load(config, config.rng_seed)
-        self.model = _build_model(config, self.task, self.device)
+        self.model = build_model(config, self.task.input_dim, self.task.outputs, self.task.train.inputs[:2])
         if config.host_from is not None and not resumes:
             take_trained_host(self.model.host, config.host_from)
         if config.freeze_host:
@@ -220,18 +220,25 @@ class Experiment:
         return evaluate_on(model, split.inputs, split.targets, losses)
 
 
-def _build_model(config: RunConfig, task: Task, device: torch.device) -> SeededModel:
-    kind = HOSTS[config.host]
+def build_model(config: RunConfig, input_dim: int, outputs: int, example: Tensor) -> SeededModel:
+    """Build the host of a run with its seed layers.
+
+    Args:
+        config: of the run.
+        input_dim: number of features or tokens of a sample.
+        outputs: number of logits.
+        example: some inputs, by which the seeds learn their shapes.
+    """
+    kind, device = HOSTS[config.host], torch.device(config.device)
     with global_stream(torch.device("cpu"), config.rng_seed, "host"):
-        host = kind.build(task.input_dim, config.hidden_dim, config.num_layers, task.outputs, config.spare_layers)
-        host = host.to(device)
+        host = kind.build(input_dim, config.hidden_dim, config.num_layers, outputs, config.spare_layers).to(device)
     model = SeededModel(
         host,
         config.at,
         config.seeds_per_layer,
         chunked=config.chunked,
         causal=kind.causal,
-        example_input=task.train.inputs[:2].to(device),
+        example_input=example.to(device),
     )
     return model.to(device)
 

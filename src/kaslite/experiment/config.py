@@ -101,7 +101,7 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
         UsageError: with the first setting that is unknown, out of range, or not for this problem.
         StorageError: if the file cannot be read.
     """
-    read = {} if file is None else _read(file)
+    read = {} if file is None else read_settings(file)
     given = {**read, **flags}
     for name in given:
         if name not in RunConfig.model_fields:
@@ -147,17 +147,25 @@ def _check_rewarming(config: RunConfig) -> None:
             raise UsageError(f"rewarm_epochs holds {epoch}, and the run ends after {epochs} epochs; give earlier ones.")
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_settings(file: Path, what: str = "config file") -> dict[str, Any]:
+    """Read a YAML file of ``setting: value`` lines, unchecked.
+
+    Raises:
+        StorageError: if it cannot be read.
+        UsageError: if it is not YAML, or holds something else.
+    """
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise StorageError(f"cannot read the config file {file}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"the config file {file} is not YAML: {' '.join(str(error).split())}.") from error
+        raise StorageError(f"cannot read the {what} {file}: {error.strerror}.") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise UsageError(f"the {what} {file} is not YAML: {' '.join(str(error).split())}.") from error
+    except RecursionError as error:
+        raise UsageError(f"the {what} {file} is nested too deeply; it has to hold 'setting: value' lines.") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise UsageError(f"the config file {file} holds a {type(content).__name__}; it has to hold 'setting: value' lines.")
+        raise UsageError(f"the {what} {file} holds a {type(content).__name__}; it has to hold 'setting: value' lines.")
     return content
 
 

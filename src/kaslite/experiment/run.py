@@ -6,6 +6,7 @@ The test split is read once, here, after training. Not for: showing anything.
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from kaslite.errors import KasliteError, StorageError, UsageError
+from kaslite.errors import KasliteError, StillGoingError, StoppedError, StorageError, UsageError
 from kaslite.events import RunFinished, RunResumed, RunStarted
 from kaslite.experiment.assembly import assemble
+from kaslite.experiment.network_file import write_network
 from kaslite.experiment.run_directory import RunDirectory
 from kaslite.randomness import own_global_streams
 from kaslite.telemetry import FanOut, JsonlLog, Numbered, read_log, recall
@@ -39,6 +41,10 @@ CHECKPOINT_SHARE = 0.003
 """Part of a run's time that checkpoints may take; 2 % are promised, but a disk has its moods."""
 
 
+PATIENCE_S = 10.0
+"""How long `run_or_resume` waits for the process that was at work in a folder."""
+
+
 @dataclass(frozen=True)
 class RunResult:
     """What a run leaves behind."""
@@ -47,21 +53,23 @@ class RunResult:
     run_dir: Path
 
 
-def run(config: RunConfig, results: Path, views: Sequence[Sink] = ()) -> RunResult:
+def run(config: RunConfig, results: Path, views: Sequence[Sink] = (), *, name: str | None = None) -> RunResult:
     """Carry out a run.
 
     Args:
         config: its settings.
         results: the folder under which the run's own folder is made.
-        views: sinks that show the run; closed at its end.
+        views: sinks that show the run; closed at its end. One that raises a `StoppedError` ends the run.
+        name: of its folder; by default one that tells what it is.
 
     Raises:
+        StoppedError: if a view has stopped it.
         KasliteError: if the config, the data or the folder do not do; before the folder is made, where that can be told.
     """
     config = _with_present_device(config)
     with _determined(config):
         experiment = assemble(config)
-        directory = RunDirectory.create(results, config)
+        directory = RunDirectory.create(results, config, name)
         log = JsonlLog(directory.events)
         return _Course(experiment, directory, log, Numbered(FanOut([log, *views]))).finish()
 
@@ -101,6 +109,26 @@ def resume(directory: RunDirectory, views: Sequence[Sink] = ()) -> RunResult:
             return course.finish(earlier_s)
     finally:
         log.close()
+
+
+def run_or_resume(config: RunConfig, directory: RunDirectory, views: Sequence[Sink] = ()) -> RunResult:
+    """Carry out a run of many in a folder of its own, or go on with it if it was cut off there; what is finished stays.
+
+    The processes of a program that has just been killed end by themselves, within a moment that is waited for.
+
+    Raises:
+        KasliteError: as from `run` and `resume`.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while directory.events.exists():
+        try:
+            return resume(directory, views)
+        except StillGoingError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+    shutil.rmtree(directory.path, ignore_errors=True)  # it was cut off before anything happened
+    return run(config, directory.path.parent, views, name=directory.path.name)
 
 
 def reopen(directory: RunDirectory) -> Experiment:
@@ -148,6 +176,9 @@ class _Course:
             raise KeyboardInterrupt(
                 f"What was done so far: kaslite replay {self._directory.path}; to go on: kaslite resume {self._directory.path}"
             ) from None
+        except StoppedError as stop:
+            self._finished("interrupted", error=str(stop))
+            raise
         except BaseException as error:
             with suppress(KasliteError):  # the log itself may be what failed
                 self._finished("failed", error=repr(error))
@@ -170,6 +201,7 @@ class _Course:
         metrics = self._experiment.test()
         metrics["wall_s"] = self._wall_s()
         self._write_checkpoint()
+        write_network(self._directory.model, self._experiment)
         self._directory.write_metrics(metrics)
         return metrics
 

@@ -1,4 +1,4 @@
-"""A run's folder: ``results/<run name>/`` with ``config.yaml``, ``events.jsonl``, ``checkpoints/`` and ``metrics.json``.
+"""A run's folder: ``config.yaml``, ``events.jsonl``, ``checkpoints/``, ``model/``, ``metrics.json`` in ``results/<run name>/``.
 
 Two runs never share one, and no file in it is ever half-written. Not for: what the files say.
 """
@@ -42,8 +42,13 @@ def slug(config: RunConfig) -> str:
 
 def run_name(config: RunConfig) -> str:
     """Return the slug with the rng seed and a short hash of the whole config."""
+    return f"{slug(config)}_s{config.rng_seed}_{config_hash(config)}"
+
+
+def config_hash(config: RunConfig) -> str:
+    """Return eight hexadecimal digits of the whole config."""
     content = json.dumps(config.model_dump(mode="json"), sort_keys=True)
-    return f"{slug(config)}_s{config.rng_seed}_{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+    return hashlib.sha256(content.encode()).hexdigest()[:8]
 
 
 class RunDirectory:
@@ -68,21 +73,30 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     @property
+    def model(self) -> Path:
+        """The folder of the network that it has grown."""
+        return self.path / "model"
+
+    @property
     def metrics(self) -> Path:
         """The result."""
         return self.path / "metrics.json"
 
     @classmethod
-    def create(cls, results: Path, config: RunConfig) -> RunDirectory:
-        """Make a new folder for a run of ``config``; a second run of the same config gets ``_2``, and so on.
+    def create(cls, results: Path, config: RunConfig, name: str | None = None) -> RunDirectory:
+        """Make a new folder for a run of ``config``; a second run of the same name gets ``_2``, and so on.
+
+        Args:
+            results: where it is made.
+            config: what is written into it.
+            name: of the run; by default one that tells what it is.
 
         Raises:
             StorageError: if the folder cannot be written to; then nothing is left behind.
         """
-        name = run_name(config)
         try:
             results.mkdir(parents=True, exist_ok=True)
-            path = _make_new(results, name)
+            path = make_new(results, name or run_name(config))
         except OSError as error:
             raise _cannot_write(results, error) from error
         directory = cls(path)
@@ -151,7 +165,8 @@ def _cannot_write(results: Path, error: OSError) -> StorageError:
     )
 
 
-def _make_new(results: Path, name: str) -> Path:
+def make_new(results: Path, name: str) -> Path:
+    """Make a folder that nobody else has made: ``name``, or else ``name_2``, and so on."""
     for number in range(1, MOST_TWINS):
         path = results / (name if number == 1 else f"{name}_{number}")
         try:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import resource
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kaslite.blueprints import registered
 from kaslite.errors import KasliteError
 from kaslite.experiment.config import resolve
-from kaslite.experiment.run import reopen, resume, run
+from kaslite.experiment.run import reopen, run_or_resume
 from kaslite.experiment.run_directory import RunDirectory, run_name
 from kaslite.proof.arm import Outcome
 from kaslite.proof.provenance import code_digest
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
     from kaslite.blueprints import Blueprint
     from kaslite.experiment.config import RunConfig
-    from kaslite.experiment.run import RunResult
     from kaslite.experiment.run_directory import Metrics
     from kaslite.proof.arm import Arm, Lane, Measure, Row, Trial
 
@@ -82,7 +80,7 @@ def carry_out(job: Job) -> Outcome:
     directory = job.directory
     try:
         with registered(*job.blueprints):
-            metrics = _run(job.config, directory).metrics
+            metrics = run_or_resume(job.config, directory).metrics
             measured = {} if job.measure is None else job.measure(reopen(directory), job.lane)
     except KasliteError as error:
         raise KasliteError(f"the run of {job.title} failed: {error}") from error
@@ -97,14 +95,6 @@ def config_digest(config: RunConfig) -> str:
     if config.host_from is not None:
         content["host_from"] = config_digest(RunDirectory(config.host_from).read_config())
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _run(config: RunConfig, directory: RunDirectory) -> RunResult:
-    """Run, or go on."""
-    if directory.events.exists():
-        return resume(directory)
-    shutil.rmtree(directory.path, ignore_errors=True)  # it was cut off before anything happened
-    return run(config, directory.path.parent)
 
 
 def _numbers(metrics: Metrics) -> Row:

@@ -12,18 +12,19 @@ from collections import deque
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from kaslite.errors import KasliteError
+from kaslite.experiment.workers import InThisProcess, Processes
 from kaslite.proof.arm import Outcome, Table
-from kaslite.proof.job import plan
+from kaslite.proof.job import carry_out, plan
 from kaslite.proof.rows import IDENTITY, UNSTABLE, read_rows, write_rows
-from kaslite.proof.workers import InThisProcess, Processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from kaslite.experiment.workers import Workers
     from kaslite.proof.arm import Claim, Row, Scale, Trial
     from kaslite.proof.job import Job
-    from kaslite.proof.workers import Workers
 
     Tell = Callable[[str, int, int, float], None]
 
@@ -48,7 +49,7 @@ def prove(claim: Claim, scale: Scale, folder: Path, *, workers: int, tell: Tell)
     lanes = [_Course(trial, rng_seed, folder / claim.name, book) for rng_seed in scale.rng_seeds for trial in trials]
     at_once = max(1, workers)
     try:
-        with Processes() if workers else InThisProcess() as crew:
+        with Processes(carry_out) if workers else InThisProcess(carry_out) as crew:
             _run(lanes, crew, at_once, lambda job: tell(job.title, book.done, book.total, book.left_s(at_once)))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"{book.done} of {book.total} runs are kept; the same command goes on from here.") from None
@@ -134,7 +135,7 @@ class _Course:
         self._book.keep(outcome.row, new=new)
 
 
-def _run(lanes: Sequence[_Course], workers: Workers, at_once: int, after: Callable[[Job], None]) -> None:
+def _run(lanes: Sequence[_Course], workers: Workers[Job, Outcome], at_once: int, after: Callable[[Job], None]) -> None:
     waiting = deque(lanes)
     running: dict[tuple[str, int], _Course] = {}
 
@@ -149,6 +150,8 @@ def _run(lanes: Sequence[_Course], workers: Workers, at_once: int, after: Callab
             go_on(waiting.popleft())
         if running:
             job, outcome = workers.next_done()
+            if isinstance(outcome, KasliteError):
+                raise outcome
             lane = running.pop((job.trial, job.rng_seed))
             lane.take(outcome)
             after(job)

@@ -6,25 +6,18 @@ out what is void since. Not for: interpreting events.
 
 from __future__ import annotations
 
-import errno
 import os
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, final
 
-from kaslite.errors import StorageError, UsageError
+from kaslite.errors import StorageError
 from kaslite.events import Event, RunResumed, from_line, to_line
+from kaslite.telemetry.file_lock import lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-try:
-    import fcntl
-except ImportError:  # not a Unix
-    fcntl = None  # type: ignore[assignment]
-
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # what file systems say that have none
 
 
 @final
@@ -39,7 +32,7 @@ class JsonlLog:
         self._path = path
         self._file = path.open("r+b" if _goes_on else "x+b")
         try:
-            _lock(self._file, path)
+            lock(self._file, f"the run is still going: another process writes its event log {path}; wait until it ends.")
             _cut_off_torn_line(self._file)
         except BaseException:
             self._file.close()
@@ -50,7 +43,7 @@ class JsonlLog:
         """Go on with the log of a run that is over; a last line that was cut off is removed, since it was no event.
 
         Raises:
-            UsageError: if the run is still going.
+            StillGoingError: if the run is still going.
             StorageError: if the file cannot be read and written.
         """
         with _told_clearly("go on with", path):
@@ -113,18 +106,6 @@ def _parse(line: bytes, path: Path, number: int) -> Event:
         raise StorageError(
             f"line {number} of {path} is not an event of this version of kaslite; the log is damaged, or newer."
         ) from error
-
-
-def _lock(file: BinaryIO, path: Path) -> None:
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UsageError(f"the run is still going: another process writes its event log {path}; wait until it ends.") from error
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
 
 
 def _cut_off_torn_line(file: BinaryIO) -> None:

@@ -1,7 +1,7 @@
 """Processes that carry jobs out: one for each job, so that the memory it took is its own too, and none can hold up another.
 
 They share nothing but a pipe each: a pool's queues have locks, which stay locked for good if a process dies with one.
-Not for: the order of jobs (`kaslite.proof.runner`).
+`Workers` is the place where another executor plugs in. Not for: the order of jobs, or what a job is.
 """
 
 from __future__ import annotations
@@ -9,36 +9,44 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections import deque
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, Protocol, Self, final
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, final
 
 from kaslite.errors import KasliteError
-from kaslite.proof.job import carry_out
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
-    from kaslite.proof.arm import Outcome
-    from kaslite.proof.job import Job
+
+class Titled(Protocol):
+    """What has to be done; it can be sent to another process."""
+
+    @property
+    def title(self) -> str:
+        """What it is, for people."""
+        ...
 
 
-class Workers(Protocol):
+J = TypeVar("J", bound=Titled)
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Workers(Protocol[J, R_co]):
     """Carry out jobs; inside ``with``, at whose end none goes on."""
 
-    def start(self, job: Job) -> None:
+    def start(self, job: J) -> None:
         """Begin with a job."""
         ...
 
-    def next_done(self) -> tuple[Job, Outcome]:
-        """Wait until one is done, and return it.
-
-        Raises:
-            KasliteError: if it failed.
-        """
+    def next_done(self) -> tuple[J, R_co | KasliteError]:
+        """Wait until one is done, and return it, with what came out of it or how it failed."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -47,20 +55,25 @@ class Workers(Protocol):
 
 
 @final
-class InThisProcess:
-    """Carries jobs out when they are asked for."""
+class InThisProcess(Generic[J, R]):
+    """Carries jobs out when they are asked for.
 
-    def __init__(self) -> None:
-        self._jobs: deque[Job] = deque()
+    Args:
+        carry_out: does one, and raises a `KasliteError` if it fails.
+    """
 
-    def start(self, job: Job) -> None:
+    def __init__(self, carry_out: Callable[[J], R]) -> None:
+        self._carry_out = carry_out
+        self._jobs: deque[J] = deque()
+
+    def start(self, job: J) -> None:
         """Begin with a job."""
         self._jobs.append(job)
 
-    def next_done(self) -> tuple[Job, Outcome]:
+    def next_done(self) -> tuple[J, R | KasliteError]:
         """Carry the oldest out."""
         job = self._jobs.popleft()
-        return job, carry_out(job)
+        return job, _outcome(self._carry_out, job)
 
     def __enter__(self) -> Self:
         """Need nothing."""
@@ -71,18 +84,26 @@ class InThisProcess:
 
 
 @final
-class Processes:
-    """Carries each job out in a process of its own."""
+class Processes(Generic[J, R]):
+    """Carries each job out in a process of its own.
 
-    def __init__(self) -> None:
+    Args:
+        carry_out: as for `InThisProcess`; a function of a module, which each process finds imported.
+        imports: further modules that each process finds imported.
+    """
+
+    def __init__(self, carry_out: Callable[[J], R], imports: Sequence[str] = ()) -> None:
+        self._carry_out = carry_out
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([__name__])  # so that no process has to import torch
-        self._running: dict[Connection, tuple[Job, BaseProcess]] = {}
+        # No process has to import torch, or what the main program imported, for itself.
+        ours = [name for name in list(sys.modules) if name.partition(".")[0] == __name__.partition(".")[0]]
+        self._context.set_forkserver_preload([*ours, carry_out.__module__, *imports])
+        self._running: dict[Connection, tuple[J, BaseProcess]] = {}
 
-    def start(self, job: Job) -> None:
+    def start(self, job: J) -> None:
         """Begin with a job."""
         ours, theirs = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_carry_out, args=(job, theirs))
+        process = self._context.Process(target=_work, args=(self._carry_out, job, theirs))
         try:
             process.start()
         finally:  # an interrupt may come while it starts
@@ -90,22 +111,20 @@ class Processes:
             if process.pid is not None:
                 self._running[ours] = job, process
 
-    def next_done(self) -> tuple[Job, Outcome]:
+    def next_done(self) -> tuple[J, R | KasliteError]:
         """Wait until one is done."""
         ready = wait(self._running)
         pipe = next(pipe for pipe in self._running if pipe in ready)
         job, process = self._running.pop(pipe)
         try:
-            answer: Outcome | Exception = pipe.recv()
+            return job, pipe.recv()
         except EOFError:
-            raise KasliteError(
+            return job, KasliteError(
                 f"the process of {job.title} died, perhaps for want of memory; try again with fewer --workers."
-            ) from None
+            )
         finally:
+            pipe.close()
             process.join()
-        if isinstance(answer, Exception):
-            raise answer
-        return job, answer
 
     def __enter__(self) -> Self:
         """Need nothing yet."""
@@ -120,21 +139,25 @@ class Processes:
             process.join()
 
 
-def _carry_out(job: Job, pipe: Connection) -> None:
+def _work(carry_out: Callable[[Any], Any], job: Titled, pipe: Connection) -> None:
     # An interrupt from the keyboard is for the one that waits for all, and that one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    pipe.send(_outcome(carry_out, job))
+
+
+def _outcome(carry_out: Callable[[J], R], job: J) -> R | KasliteError:
     try:
-        pipe.send(carry_out(job))
+        return carry_out(job)
     except KasliteError as error:
-        pipe.send(error)
+        return error
     except Exception as error:  # noqa: BLE001  told where all is told, and not lost with this process
         traceback.print_exc()
-        pipe.send(KasliteError(f"the run of {job.title} failed: {error!r}."))
+        return KasliteError(f"the run of {job.title} failed: {error!r}.")
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that waits for it is gone: its run would be in the way of the next proof."""
+    """End this process when the one that waits for it is gone: its run would be in the way of who goes on."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "it was started by another"
     parent.join()

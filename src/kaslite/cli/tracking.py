@@ -1,0 +1,78 @@
+"""Where a run is tracked beside its own folder: TensorBoard and MLflow, wherever they are installed.
+
+Not for: views; `kaslite.cli.output` has those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kaslite.telemetry import Sink
+    from kaslite.telemetry.mlflow_store import MlflowAddress
+    from kaslite.telemetry.sinks.mlflow import MlflowSink
+
+RUNS = Path("runs")
+"""The folder that TensorBoard is told to show."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Tracking:
+    """Who takes a run in: TensorBoard and MLflow do, where they are installed."""
+
+    no_mlflow: Annotated[bool, Parameter(env_var="KASLITE_NO_MLFLOW")] = False
+    "Do not track the run in MLflow."
+    no_tensorboard: Annotated[bool, Parameter(env_var="KASLITE_NO_TENSORBOARD")] = False
+    "Do not write the run for TensorBoard."
+
+    def sinks(self, folder: Callable[[str], Path]) -> list[Sink]:
+        """Return the sinks of one run, each in a thread of its own; the last one is closed first.
+
+        Args:
+            folder: of the run, from its name.
+        """
+        from kaslite.telemetry.background import Background
+        from kaslite.telemetry.mlflow_store import MlflowAddress, check_answers
+
+        sinks: list[Sink] = []
+        if not self.no_mlflow and find_spec("mlflow"):
+            address = MlflowAddress.from_environment()
+            open_it, answers = partial(mlflow_sink, address, folder), partial(check_answers, address.uri)
+            sinks.append(Background("MLflow", open_it, check=answers, remedy=partial(_upload_later, folder)))
+        if not self.no_tensorboard and find_spec("tensorboard"):
+            from kaslite.telemetry.sinks.tensorboard import TensorBoardSink
+
+            sinks.append(Background("TensorBoard", lambda: TensorBoardSink(RUNS)))
+        return sinks
+
+
+def mlflow_sink(address: MlflowAddress, folder: Callable[[str], Path]) -> MlflowSink:
+    """Return what tracks one run in MLflow, with its files and its network.
+
+    Args:
+        address: of the store.
+        folder: of the run, from its name.
+    """
+    from kaslite.experiment.served import save_mlflow_model
+    from kaslite.telemetry.sinks.mlflow import MlflowSink
+    from kaslite.telemetry.sinks.tensorboard import event_files
+
+    return MlflowSink(
+        address,
+        folder,
+        more_files={"tensorboard": partial(event_files, RUNS)},
+        save_model=save_mlflow_model,
+    )
+
+
+def _upload_later(folder: Callable[[str], Path], name: str) -> str:
+    return f"upload it later: kaslite track {folder(name)}"
