@@ -39,18 +39,5 @@ def test_the_accuracy_has_to_reach_the_bar_and_lie_above_every_control(rows: Tab
 
 def test_the_data_and_the_epochs_are_those_of_the_example() -> None:
     example = yaml.safe_load(Path("examples/generation1.yaml").read_text(encoding="utf-8"))
-    for name in (
-        "problem_type",
-        "input_dim",
-        "n_samples",
-        "noise",
-        "rotations",
-        "batch_size",
-        "warm_up_epochs",
-        "adaptation_epochs",
-    ):
-        assert TRIAL.settings[name] == example[name]
-    ours = next(arm for arm in TRIAL.arms if arm.name == "generation1").settings
-    assert {name: ours[name] for name in ("num_layers", "hidden_dim")} == {
-        name: example[name] for name in ("num_layers", "hidden_dim")
-    }
+    (host,) = (arm.settings for arm in TRIAL.arms if arm.name == "generation1")
+    assert example.items() <= {**TRIAL.settings, **host}.items()

@@ -40,7 +40,7 @@ _ARMS = (
     ),
     Arm("scratch", "what `grown` ended as, from scratch, for as many epochs", derive=final_topology("grown")),
     Arm("scratch_flops", "the same for as many FLOPs as `grown` spent", derive=same_flops("grown", like="scratch")),
-    Arm("generation1", "its own host, 8 x 128, without seeds", {**SCHEDULED, "num_layers": 8, "hidden_dim": 128}),
+    Arm("generation1", "its own host, 8 x 128, without seeds", {**SCHEDULED, "num_layers": 8, "hidden_dim": 128, "lr": 1e-3}),
 )
 
 
