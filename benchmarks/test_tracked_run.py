@@ -87,7 +87,8 @@ def peak_mib(code, *arguments):
     """The most memory that a Python process has had resident."""
     process = subprocess.Popen([sys.executable, "-c", code, *arguments], env={**os.environ, "PYTHONPATH": str(ROOT)})
     _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
     return usage.ru_maxrss / 1024
 
 
