@@ -16,7 +16,8 @@ def health(feature: Float[Tensor, " batch *rest"]) -> Float[Tensor, ""]:
 
     The documented health signal (activation variance); lower is worse.
     """
-    return feature.detach().float().var(dim=0, correction=0).mean()
+    values = feature.detach().float()
+    return (values - values.mean(dim=0)).square_().mean()  # `var` over rows is some ten times slower on a CPU
 
 
 def drift(before: Float[Tensor, " batch *rest"], after: Float[Tensor, " batch *rest"]) -> Float[Tensor, ""]:
