@@ -30,6 +30,7 @@ CONFIG = resolve(
         "warm_up_epochs": 0,
         "adaptation_epochs": STRETCHES * STRETCH,
         "acc_threshold": 1e-9,  # any accuracy is enough, so nothing germinates
+        "stop_when_solved": False,
     }
 )
 

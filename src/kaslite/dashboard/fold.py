@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from kaslite.dashboard.words import describe
+from kaslite.dashboard.words import describe, plain
 from kaslite.events import (
     BlendStrategyChosen,
     DecisionMade,
@@ -19,6 +19,7 @@ from kaslite.events import (
     RunFinished,
     RunResumed,
     RunStarted,
+    SeedFossilized,
     SeedGerminated,
     SeedStateChanged,
 )
@@ -73,7 +74,7 @@ class RunView:
     phases: tuple[PhaseView, ...] = ()
     epoch: int = 0
     last: EpochCompleted | None = None
-    banner: str | None = None  # the phase or the germination that began last
+    banner: str | None = None  # what turned last: a phase or a seed's life began, a seed is active or committed, training stops
     thought: str | None = None  # the controller's reason for its last decision
     log: tuple[str, ...] = ()  # newest last
     metrics: Mapping[str, float | int | None] | None = None
@@ -103,11 +104,13 @@ def fold(view: RunView, event: Event) -> RunView:
         case EpochCompleted():
             return _fold_epoch(view, event)
         case DecisionMade():
-            return replace(view, thought=event.reason)
+            return replace(view, thought=event.reason, banner=line if event.decision == "stop" else view.banner)
         case BlendStrategyChosen():
             return _with_seed(view, event, blend_strategy=event.strategy_name)
         case SeedGerminated():
             return replace(_with_seed(view, event, blueprint_id=event.blueprint_id), banner=line)
+        case SeedFossilized():
+            return replace(view, banner=line)
         case SeedStateChanged():
             return _fold_move(view, event)
         case _:
@@ -169,6 +172,8 @@ def _with_reading(view: RunView, reading: SeedReading) -> RunView:
 def _fold_move(view: RunView, event: SeedStateChanged) -> RunView:
     if event.to_state in ("embargoed", "resetting", "dormant"):
         return replace(view, seeds={**view.seeds, (event.layer, event.seed): SeedView(state=event.to_state)})
+    if event.to_state == "shadowing":
+        view = replace(view, banner=plain(f"{event.layer}:{event.seed} is active: {event.blueprint_id}"))
     return _with_seed(view, event, state=event.to_state)
 
 

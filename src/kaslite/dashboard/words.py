@@ -121,6 +121,8 @@ def _decision(event: DecisionMade) -> str | None:
         return f"{event.decision} {event.layer}:{event.seed} refused: {event.refusal}"
     if event.decision == "wait":
         return None
+    if event.decision == "stop":
+        return f"training stops: {event.reason}"
     what = f" as {event.blueprint_id}" if event.blueprint_id else ""
     return f"decision: {event.decision} {event.layer}:{event.seed}{what}, because {event.reason}"
 
