@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  read by the parser
 from typing import TYPE_CHECKING
 
 from kaslite.cli.output import Output

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from kaslite.dashboard.words import describe, plain
+from kaslite.dashboard.words import describe, is_stop, plain
 from kaslite.events import (
     BlendStrategyChosen,
     DecisionMade,
@@ -88,9 +88,7 @@ class RunView:
 
 def fold(view: RunView, event: Event) -> RunView:
     """Return the view after one more event."""
-    line = describe(event)
-    if line is not None and not isinstance(event, EpochCompleted):
-        view = replace(view, log=(*view.log, line)[-LOG_LINES:])
+    view = _with_words(view, event)
     blending = fold_blending(view.blending, event)
     if blending is not view.blending:
         view = replace(view, blending=blending)
@@ -100,21 +98,28 @@ def fold(view: RunView, event: Event) -> RunView:
             return replace(view, run_name=event.run_name, host_params=event.host_params, seeds=seeds)
         case PhaseStarted():
             phase = PhaseView(event.phase, event.epochs, 0, event.timestamp, event.timestamp)
-            return replace(view, phases=(*view.phases, phase), banner=line)
+            return replace(view, phases=(*view.phases, phase))
         case EpochCompleted():
             return _fold_epoch(view, event)
         case DecisionMade():
-            return replace(view, thought=event.reason, banner=line if event.decision == "stop" else view.banner)
+            return replace(view, thought=event.reason)
         case BlendStrategyChosen():
             return _with_seed(view, event, blend_strategy=event.strategy_name)
         case SeedGerminated():
-            return replace(_with_seed(view, event, blueprint_id=event.blueprint_id), banner=line)
-        case SeedFossilized():
-            return replace(view, banner=line)
+            return _with_seed(view, event, blueprint_id=event.blueprint_id)
         case SeedStateChanged():
             return _fold_move(view, event)
         case _:
             return _fold_turn(view, event)
+
+
+def _with_words(view: RunView, event: Event) -> RunView:
+    line = describe(event)
+    if line is not None and not isinstance(event, EpochCompleted):
+        view = replace(view, log=(*view.log, line)[-LOG_LINES:])
+    if isinstance(event, PhaseStarted | SeedGerminated | SeedFossilized) or is_stop(event):
+        view = replace(view, banner=line)
+    return view
 
 
 def _fold_turn(view: RunView, event: Event) -> RunView:

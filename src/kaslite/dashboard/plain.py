@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO, final
 
-from kaslite.dashboard.words import describe, plain
+from kaslite.dashboard.words import describe, is_stop, plain
 from kaslite.events import DecisionMade, EpochCompleted, PhaseStarted
 
 if TYPE_CHECKING:
@@ -41,8 +41,4 @@ class PlainView:
         if self._waits and isinstance(event, DecisionMade) and event.decision == "wait":
             return plain(f"wait: {event.reason}")
         line = describe(event)
-        return f"=== {line} ===" if isinstance(event, PhaseStarted) or _is_stop(event) else line
-
-
-def _is_stop(event: Event) -> bool:
-    return isinstance(event, DecisionMade) and event.decision == "stop"
+        return f"=== {line} ===" if isinstance(event, PhaseStarted) or is_stop(event) else line

@@ -40,6 +40,15 @@ def describe(event: Event) -> str | None:
     return None if line is None else plain(line)
 
 
+def is_stop(event: Event) -> bool:
+    """Say whether it ends the training before its planned end.
+
+    >>> is_stop(DecisionMade(epoch=40, decision="stop", reason="solved"))
+    True
+    """
+    return isinstance(event, DecisionMade) and event.decision == "stop"
+
+
 def plain(text: str) -> str:
     r"""Return the text without control characters.
 

@@ -15,7 +15,7 @@ from kaslite.errors import DataError, UsageError
 from kaslite.events import RunStarted, finite_or_none
 from kaslite.experiment.blending import blending_of
 from kaslite.experiment.controllers import CONTROLLERS, check_places, plan_of
-from kaslite.experiment.provenance import data_sha256, git_state, kaslite_git_state, tensors_sha256, versions
+from kaslite.experiment.provenance import checkouts, data_sha256, tensors_sha256, versions
 from kaslite.experiment.trained_host import take_trained_host
 from kaslite.randomness import global_stream
 from kaslite.seeds import SeededModel
@@ -115,8 +115,7 @@ class Experiment:
             host_params=self.host_params,
             num_threads=torch.get_num_threads(),
             versions=versions(),
-            git=git_state(),
-            kaslite_git=kaslite_git_state(),
+            **checkouts()._asdict(),
             data_sha256=data_sha256(self.task),
             host_sha256=self.host_sha256,
         )

@@ -87,8 +87,9 @@ class RunConfig(ProblemSettings):
     acc_threshold: float = Field(0.95, ge=0, le=1, description="From this validation accuracy on nothing grows.")
     stop_when_solved: bool = Field(
         True,  # noqa: FBT003
-        description="End the run once a classification has reached acc_threshold, no seed is on its way in or out, and the loss has "
-        "stopped falling (controller plateau; not with lr_decay or rewarm_epochs, which are planned over all epochs).",
+        description="End the run when a classification has reached acc_threshold, no seed is on its way in or out, and the "
+        "loss has stopped falling; =false trains on. Controller plateau only, and not with lr_decay or rewarm_epochs: they are "
+        "planned over all epochs.",
     )
     shadow_epochs: int = Field(5, ge=1, description="Epochs of shadow training after which a seed blends or goes.")
     trial_epochs: int = Field(20, ge=1, description="Epochs after which a seed that is not proven goes.")

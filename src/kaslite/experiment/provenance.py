@@ -1,7 +1,7 @@
 """Where the numbers of a run come from, beside its config: versions, the state of the code, the data.
 
-Taken once, when a run begins, and recorded in `RunStarted`. What cannot be told (no git, no checkout, a git that does not answer)
-is ``None`` and stops nobody. Not for: which rows of a proof may stand (`kaslite.proof.provenance`).
+Taken once, when a run begins, and recorded in `RunStarted`. What cannot be told (no git, no checkout, a git that does not
+answer) is ``None`` and stops nobody. Not for: which rows of a proof may stand (`kaslite.proof.provenance`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import kaslite
 from kaslite.events import GitState
@@ -41,26 +41,30 @@ def versions() -> dict[str, str]:
     return {"kaslite": kaslite.__version__, **libraries, "python": platform.python_version()}
 
 
-def git_state(folder: Path | None = None) -> GitState | None:
-    """Return the state of the checkout in which a folder lies, by default the present one; ``None`` if it lies in none.
+class Checkouts(NamedTuple):
+    """The checkouts that a run depends on; ``None`` where there is none."""
+
+    git: GitState | None  # of the present folder
+    kaslite_git: GitState | None  # of kaslite itself, if it is imported from one: src/kaslite beside .git
+
+
+def checkouts() -> Checkouts:
+    """Return what git says of the present folder and of kaslite; one that is both is asked once."""
+    here, ours = _present_checkout(), Path(kaslite.__file__).resolve().parents[2]
+    state = None if here is None else git_state(here)
+    if here is not None and here == ours:
+        return Checkouts(state, state)
+    return Checkouts(state, git_state(ours) if (ours / ".git").exists() else None)
+
+
+def git_state(checkout: Path) -> GitState | None:
+    """Return the state of a checkout, if git answers.
 
     Untracked files are not looked at: what runs themselves write would make every checkout a changed one.
     """
-    try:
-        folder = folder or Path.cwd()
-    except OSError:  # it was removed
-        return None
-    if not any(os.path.exists(place / ".git") for place in (folder, *folder.parents)):  # noqa: PTH110  never raises
-        return None
     with ThreadPoolExecutor(2) as both:  # they take as long as one
-        status, diff = both.map(partial(_git, folder), (_STATUS, _DIFF))
+        status, diff = both.map(partial(_git, checkout), (_STATUS, _DIFF))
     return None if status is None else _read_state(status, diff)
-
-
-def kaslite_git_state() -> GitState | None:
-    """Return the state of kaslite's own checkout, if it is imported from one: ``src/kaslite`` beside ``.git``."""
-    root = Path(kaslite.__file__).resolve().parents[2]
-    return git_state(root) if (root / ".git").exists() else None
 
 
 def data_sha256(task: Task) -> str:
@@ -88,10 +92,21 @@ def _version(library: str) -> str | None:
         return None
 
 
+def _present_checkout() -> Path | None:
+    try:
+        folder = Path.cwd().resolve()
+    except OSError:  # it was removed
+        return None
+    # os.path: a folder above that may not be read is no error
+    return next((place for place in (folder, *folder.parents) if os.path.exists(place / ".git")), None)  # noqa: PTH110
+
+
 def _git(folder: Path, words: tuple[str, ...]) -> bytes | None:
     command = ("git", "--no-optional-locks", "-C", str(folder), *words)
     try:
-        return subprocess.run(command, capture_output=True, check=True, timeout=GIT_ANSWERS_WITHIN_S).stdout
+        return subprocess.run(  # noqa: S603  words of our own
+            command, capture_output=True, check=True, timeout=GIT_ANSWERS_WITHIN_S
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
 

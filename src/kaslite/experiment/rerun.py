@@ -14,7 +14,7 @@ import torch
 
 from kaslite.errors import DataError, StorageError, UsageError
 from kaslite.events import RunStarted
-from kaslite.experiment.provenance import data_sha256, git_state, kaslite_git_state, versions
+from kaslite.experiment.provenance import checkouts, data_sha256, versions
 from kaslite.experiment.run import run
 from kaslite.telemetry import read_log
 
@@ -92,10 +92,11 @@ def _changes(recorded: RunStarted) -> Iterator[str]:
             yield f"{name} was {version}, and is {now.get(name, 'not installed')}"
     if recorded.config.get("device") == "cuda" and not torch.cuda.is_available():
         yield "the device was cuda, and is cpu"
+    there = checkouts()
     if recorded.git is not None and recorded.git != recorded.kaslite_git:
-        yield from _checkout_changes("the checkout", recorded.git, git_state())
+        yield from _checkout_changes("the checkout", recorded.git, there.git)
     if recorded.kaslite_git is not None:
-        yield from _checkout_changes("kaslite's checkout", recorded.kaslite_git, kaslite_git_state())
+        yield from _checkout_changes("kaslite's checkout", recorded.kaslite_git, there.kaslite_git)
 
 
 def _checkout_changes(name: str, before: GitState, now: GitState | None) -> Iterator[str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_TWINS = 10_000
 
 _BEFORE: Mapping[str, Any] = {"stop_when_solved": False}
-"""What runs did when there was no such setting yet, where that is not its default: they go on, and are done again, as they were."""
+"""What runs did before there was such a setting, where that is not its default: they go on, and are run anew, as they began."""
 
 Metrics = dict[str, float | int | None]
 """The content of ``metrics.json``."""
