@@ -142,7 +142,7 @@ def test_a_run_that_is_killed_again_and_again_while_a_seed_blends_by_its_drift_e
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_before_it_is_solved_stops_where_it_would_have(tmp_path: Path) -> None:
-    settings = {**SETTINGS, "noise": 0.1, "acc_threshold": 0.8, "patience": 40, "delta": 1e-4, "freeze_host": True}
+    settings = {**SETTINGS, "noise": 0.1, "acc_threshold": 0.8, "patience": 40, "delta": 1e-4}
     assert begin(tmp_path / "whole", settings).wait() == 0
     (whole,) = (tmp_path / "whole").iterdir()
     expected = events_of(whole)
