@@ -24,11 +24,11 @@ EPOCHS = 400
 CONFIG = resolve(
     {
         "problem_type": "digits",
-        "hidden_dim": by_hand.WIDTH,
-        "num_layers": by_hand.LAYERS,
-        "batch_size": by_hand.BATCH,
-        "lr": by_hand.LR,
-        "weight_decay": by_hand.WEIGHT_DECAY,
+        "hidden_dim": by_hand.DIGITS.width,
+        "num_layers": by_hand.DIGITS.layers,
+        "batch_size": by_hand.DIGITS.batch,
+        "lr": by_hand.DIGITS.lr,
+        "weight_decay": by_hand.DIGITS.weight_decay,
         "train_frac": by_hand.TRAIN_FRACTION,
         "warm_up_epochs": 50,
         "adaptation_epochs": EPOCHS - 50,

@@ -53,6 +53,9 @@ class NewerFormatError(StorageError):
     """A file is well, and was written by a newer kaslite than this one."""
 
 
+_MOST_LISTED = 20  # names beside one that is near
+
+
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
     """Build the error for a name that nobody registered, with the nearest known one.
 
@@ -63,4 +66,5 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
     folded = {known.casefold(): known for known in reversed(names)}
     near = difflib.get_close_matches(name.casefold(), folded, n=1) or [key for key in folded if key.startswith(name.casefold())]
     hint = f"did you mean {folded[near[-1]]!r}? " if near and name else ""
-    return UsageError(f"unknown {what} {name!r}: {hint}Known are: {', '.join(names) or 'none'}.")
+    known_names = "" if hint and len(names) > _MOST_LISTED else f"Known are: {', '.join(names) or 'none'}."
+    return UsageError(f"unknown {what} {name!r}: {hint}{known_names}".rstrip())

@@ -28,6 +28,13 @@ def test_a_search_has_defaults_for_all_but_its_ranges(tmp_path: Path) -> None:
     assert search.ranges["lr"].low == 0.0001
 
 
+def test_a_regression_is_searched_by_its_loss(tmp_path: Path) -> None:
+    ranges = "{ranges: {lr: {low: 0.001, high: 0.1}}}"
+    assert searched(tmp_path, ranges, "problem_type: diabetes").objectives == ("val_loss",)
+    (tmp_path / "own.csv").write_text("x,y\n" + "".join(f"{row},{row / 7}\n" for row in range(40)))
+    assert searched(tmp_path, ranges, f"data: {tmp_path / 'own.csv'}\ntarget: y").objectives == ("val_loss",)
+
+
 def test_with_several_objectives_no_run_is_given_up(tmp_path: Path) -> None:
     assert not searched(tmp_path, "{objectives: [val_accuracy, final_params], ranges: {hidden_dim: {low: 4, high: 8}}}").prunes
 
@@ -45,6 +52,19 @@ def test_with_several_objectives_no_run_is_given_up(tmp_path: Path) -> None:
         ("{ranges: {lr: {low: 1, high: 2, log: true, step: 1}}}", "", "give log or step"),
         ("{ranges: {lr: {low: 1, high: 2, lgo: true}}}", "", "search.ranges.lr.lgo is True: extra inputs"),
         ("{ranges: {lr: {low: -1, high: 2}}}", "", "lr is -1: input should be greater than 0"),
+        ("{ranges: {lr: {low: 1, high: 2, step: 3}}}", "", "step has to be at most high - low"),
+        (
+            "{ranges: {hidden_dim: {low: 4, high: 8, step: 0.5}}}",
+            "",
+            "hidden_dim is a whole number, and step of its range is 0.5",
+        ),
+        ("{ranges: {freeze_host: {low: 0, high: 1}}}", "", "freeze_host is no number"),
+        ("{objectives: [val_loss, val_loss], ranges: {lr: {low: 1, high: 2}}}", "", "objectives holds val_loss twice"),
+        (
+            "{objectives: [val_accuracy], ranges: {lr: {low: 1, high: 2}}}",
+            "problem_type: diabetes",
+            "a regression has no accuracy",
+        ),
         ("{ranges: {lr: {choices: [1, [2]]}}}", "", "lr has the value"),
         ("{ranges: {lr: {low: 1, high: 2}}}", "lr: 1", "stands beside the search and in its ranges"),
         ("{ranges: {lr: {low: 1, high: 2}}}", "hidden_dim: [4, 8]", "hidden_dim has several values beside a search"),

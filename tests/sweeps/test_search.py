@@ -62,6 +62,22 @@ def test_runs_without_promise_are_given_up_and_recorded_as_such(tmp_path: Path) 
     assert ",pruned," in directory.summary.read_text()
 
 
+def test_a_run_that_is_at_its_last_epoch_is_not_given_up(tmp_path: Path) -> None:
+    search = (
+        "search: {n_trials: 9, objectives: [val_loss], pruner: hyperband, ranges: {lr: {choices: [0.01, 1e-6, 1e-7, 1e-8]}}}\n"
+    )
+    outcomes = swept(begun(written(tmp_path, search), tmp_path)).outcomes
+    assert not any("given up after epoch 3" in str(run.error) for run in outcomes)
+
+
+def test_steps_end_where_the_range_does_and_nothing_is_warned_of(tmp_path: Path) -> None:
+    ranges = "{lr: {low: 0.1, high: 0.25, step: 0.1}, hidden_dim: {low: 4, high: 9, step: 3}}"
+    search = f"search: {{n_trials: 4, sampler: random, ranges: {ranges}}}\n"
+    tried = [run.planned.settings for run in swept(begun(written(tmp_path, search), tmp_path)).outcomes]
+    assert {settings["lr"] for settings in tried} <= {0.1, 0.2}
+    assert {settings["hidden_dim"] for settings in tried} <= {4, 7}
+
+
 def source_of(directory: SweepDirectory) -> SearchSource:
     plan = SweepPlan.from_json(directory.read_plan())
     (planned,) = plan.searches
@@ -117,13 +133,33 @@ def test_a_storage_of_other_objectives_is_refused(tmp_path: Path) -> None:
             swept(directory)
 
 
+def test_a_storage_that_has_all_trials_already_or_is_damaged_is_told(tmp_path: Path) -> None:
+    file, storage = written(tmp_path, SEARCH), tmp_path / "trials.journal"
+    plans = [plan_sweep(file, base_settings(TINY), storage=storage) for _ in range(2)]
+    first, second = (SweepDirectory.create(tmp_path, plan.as_json()) for plan in plans)
+    swept(first)
+    with pytest.raises(kaslite.UsageError, match=r"has all 4 trials of .* already; raise n_trials"):
+        swept(second)
+    storage.write_text("{damaged\n" + storage.read_text())
+    with pytest.raises(kaslite.KasliteError, match="is damaged"):
+        swept(second)
+
+
+def test_searches_of_one_name_and_other_ranges_do_not_mix(tmp_path: Path) -> None:
+    storage = tmp_path / "trials.journal"
+    for high in (0.2, 0.3):
+        text = f"search: {{n_trials: 1, ranges: {{lr: {{low: 0.1, high: {high}}}}}}}\n"
+        plan = plan_sweep(written(tmp_path, text), base_settings(TINY), storage=storage)
+        assert len(swept(SweepDirectory.create(tmp_path, plan.as_json())).outcomes) == 1
+
+
 def test_without_optuna_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "optuna", None)
     with pytest.raises(kaslite.UsageError, match=r"pip install kaslite\[search\]"):
         swept(begun(written(tmp_path, SEARCH), tmp_path))
 
 
-def test_a_result_without_the_objective_is_a_failure_of_the_trial_alone(tmp_path: Path) -> None:
+def test_a_result_without_the_objective_counts_for_nothing_in_the_search_and_stays_a_result(tmp_path: Path) -> None:
     def unmeasured(_: Job) -> dict[str, Any]:
         return {"val_accuracy": None, "val_loss": 0.5, "wall_s": 0.0}
 

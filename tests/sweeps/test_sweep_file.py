@@ -35,6 +35,11 @@ def test_of_a_setting_that_is_a_list_each_element_is_a_whole_value(tmp_path: Pat
     assert file.grid == {"blueprints": (["mlp"], ["mlp", "low_rank"]), "classes": ([0, 1], None)}
 
 
+def test_none_is_a_value_where_a_setting_knows_it_and_null_is_the_default(tmp_path: Path) -> None:
+    (file,) = read_sweep_files(written(tmp_path, "evidence: [removal, none]\nepoch_steps: 3, null\n"))
+    assert file.grid == {"evidence": ("removal", "none"), "epoch_steps": ("3", None)}
+
+
 def test_of_a_folder_every_yaml_file_is_read_by_name_and_nothing_else(tmp_path: Path) -> None:
     for name in ("b.yml", "a.yaml", "notes.txt"):
         written(tmp_path, "lr: [0.1]\n", name)
@@ -57,6 +62,8 @@ def test_of_a_folder_every_yaml_file_is_read_by_name_and_nothing_else(tmp_path: 
         ("blueprints: [[[mlp]]]", "blueprints has the value"),
         ("blending: {tick: step}\nblending.tick: epoch", "stands there twice"),
         ("search: 3", "search is 3; it has to be a section"),
+        ("search:", "search is None; it has to be a section"),
+        ("lr: 0.1\nhidden_dim: 4\nlr: [0.1, 0.2]", "lr stands there twice"),
         ("lr: [0.1", "is not YAML"),
         ("- lr", "holds a list"),
         ("\0", "is not YAML"),

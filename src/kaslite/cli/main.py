@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def _sentence(error: Exception) -> str:
-    cause = error.__cause__
+    cause = error.__cause__ if isinstance(error, CycloptsError) else None
     return first_complaint(cause) if isinstance(cause, ValidationError) else " ".join(str(error).split())
 
 

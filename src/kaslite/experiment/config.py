@@ -153,6 +153,17 @@ def _check_rewarming(config: RunConfig) -> None:
             raise UsageError(f"rewarm_epochs holds {epoch}, and the run ends after {epochs} epochs; give earlier ones.")
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """Reads YAML, and refuses a key that stands there twice: YAML forbids it, and the last one would win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  as in PyYAML
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        for place, key in enumerate(keys):
+            if key in keys[:place]:
+                raise yaml.constructor.ConstructorError(None, None, f"{key} stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def read_settings(file: Path, what: str = "config file") -> dict[str, Any]:
     """Read a YAML file of ``setting: value`` lines, unchecked.
 
@@ -161,7 +172,7 @@ def read_settings(file: Path, what: str = "config file") -> dict[str, Any]:
         UsageError: if it is not YAML, or holds something else.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), _EachKeyOnce)  # noqa: S506  a safe loader
     except OSError as error:
         raise StorageError(f"cannot read the {what} {file}: {error.strerror}.") from error
     except (yaml.YAMLError, ValueError) as error:

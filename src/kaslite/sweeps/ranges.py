@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kaslite.errors import UsageError, unknown_name
-from kaslite.experiment.config import first_complaint
-from kaslite.sweeps.objective import PER_EPOCH, check_objective
-from kaslite.sweeps.plan import count_runs, plan_run
-from kaslite.sweeps.sweep_file import KNOWN, values_of
+from kaslite.experiment.blending import BlendingSection
+from kaslite.experiment.config import RunConfig, first_complaint
+from kaslite.sweeps.objective import MAXIMIZED, PER_EPOCH, check_objective
+from kaslite.sweeps.plan import PlannedRun, count_runs, plan_run
+from kaslite.sweeps.sweep_file import KNOWN, SECTION, values_of
+from kaslite.tasks import PROBLEMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,6 +43,8 @@ class Range(BaseModel):
             raise ValueError("low has to be at most high, and above 0 where log is true")
         if self.log and self.step is not None:
             raise ValueError("give log or step, not both")
+        if self.low is not None and self.high is not None and self.step is not None and self.step > self.high - self.low:
+            raise ValueError("step has to be at most high - low")
         return self
 
 
@@ -51,7 +55,7 @@ class Search(BaseModel):
 
     ranges: dict[str, Range] = Field(min_length=1)
     n_trials: int = Field(20, ge=1)
-    objectives: tuple[str, ...] = Field(("val_accuracy",), min_length=1)
+    objectives: tuple[str, ...] = Field(("val_accuracy",), min_length=1, description="In a regression by default val_loss.")
     sampler: Literal["tpe", "random"] = "tpe"
     pruner: Literal["hyperband", "none"] | None = Field(None, description="By default hyperband where there is one objective.")
 
@@ -77,9 +81,13 @@ def search_of(file: SweepFile, base: Mapping[str, Any]) -> Search:
         corners = list(corners_of(file, search))
     except UsageError as error:
         raise UsageError(f"the sweep file {file.path} is wrong: {error}") from error
-    for point in corners:
-        plan_run(file, base, point, 1, 3)
-    return search
+    runs = [plan_run(file, base, point, 1, 3) for point in corners]
+    return _by_what_there_is(search, file) if any(map(_is_regression, runs)) else search
+
+
+def is_whole(name: str) -> bool:
+    """Return whether a setting is a whole number."""
+    return _type_of(name) in (int, int | None)
 
 
 def fixed_point(file: SweepFile) -> dict[str, Any]:
@@ -96,10 +104,49 @@ def _check(search: Search, file: SweepFile) -> None:
     if count_runs([file]) == 0 and any(len(values) > 1 for values in file.grid.values()):
         name = next(name for name, values in file.grid.items() if len(values) > 1)
         raise UsageError(f"{name} has several values beside a search; give them as choices: {{choices: [...]}} in its ranges.")
-    for objective in search.objectives:
+    for name, values in search.ranges.items():
+        _check_numbers(name, values)
+    for place, objective in enumerate(search.objectives):
         check_objective(objective)
+        if objective in search.objectives[:place]:
+            raise UsageError(f"objectives holds {objective} twice; give it once.")
     if search.pruner == "hyperband" and (len(search.objectives) > 1 or search.objectives[0] not in PER_EPOCH):
         raise UsageError(f"pruner hyperband needs one objective that is known after each epoch: {', '.join(PER_EPOCH)}.")
+
+
+def _check_numbers(name: str, values: Range) -> None:
+    """Refuse ends for what is no number, and parts where it is a whole one."""
+    if values.choices is not None:
+        return
+    if _type_of(name) not in (int, int | None, float, float | None):
+        raise UsageError(f"{name} is no number, so it has no low and high; give {{choices: [...]}}.")
+    for what in ("low", "high", "step"):
+        value = getattr(values, what)
+        if is_whole(name) and value is not None and value != int(value):
+            raise UsageError(f"{name} is a whole number, and {what} of its range is {value}; give a whole one.")
+
+
+def _type_of(name: str) -> Any:
+    inner = name.removeprefix(f"{SECTION}.")
+    field = RunConfig.model_fields.get(name) or BlendingSection.model_fields.get(inner) or RunConfig.model_fields["blend_steps"]
+    return field.annotation
+
+
+def _is_regression(run: PlannedRun) -> bool:
+    return PROBLEMS[run.settings["problem_type"]].is_regression(RunConfig(**run.settings))
+
+
+def _by_what_there_is(search: Search, file: SweepFile) -> Search:
+    """Return the search of a regression, which has no accuracy."""
+    if "objectives" not in search.model_fields_set:
+        return search.model_copy(update={"objectives": ("val_loss",)})
+    for objective in search.objectives:
+        if objective in MAXIMIZED:
+            raise UsageError(
+                f"the sweep file {file.path} is wrong: objectives holds {objective}, and a regression has no accuracy; "
+                "compare by val_loss."
+            )
+    return search
 
 
 def corners_of(file: SweepFile, search: Search) -> Iterator[dict[str, Any]]:

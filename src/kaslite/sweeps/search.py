@@ -11,19 +11,18 @@ import logging
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, final
 
 from kaslite.errors import StoppedError, StorageError, UsageError
 from kaslite.events import EpochCompleted
-from kaslite.experiment.blending import BlendingSection
-from kaslite.experiment.config import RunConfig
 from kaslite.experiment.run_directory import RunDirectory
 from kaslite.sweeps.job import Job
 from kaslite.sweeps.objective import MAXIMIZED
 from kaslite.sweeps.plan import PlannedRun, plan_run, run_name
-from kaslite.sweeps.ranges import corners_of, fixed_point
+from kaslite.sweeps.ranges import corners_of, fixed_point, is_whole
 from kaslite.sweeps.summary import RunOutcome
-from kaslite.sweeps.sweep_file import SECTION, values_of
+from kaslite.sweeps.sweep_file import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -75,13 +74,14 @@ class Shared:
     def _study(self, storage: Any) -> optuna.Study:
         optuna = _optuna()
         directions = ["maximize" if name in MAXIMIZED else "minimize" for name in self.objectives]
-        study = optuna.create_study(
-            storage=storage,
-            study_name=self.study_name,
-            directions=directions,
-            pruner=self._pruner(optuna),
-            load_if_exists=True,
-        )
+        with _told_clearly(self.journal):
+            study = optuna.create_study(
+                storage=storage,
+                study_name=self.study_name,
+                directions=directions,
+                pruner=self._pruner(optuna),
+                load_if_exists=True,
+            )
         if [direction.name.lower() for direction in study.directions] != directions:
             raise UsageError(f"the search {self.study_name} in {self.journal} has other objectives; choose another --storage.")
         return study
@@ -125,7 +125,7 @@ class SearchSource:
         self._file, self._search, self._base, self._directory = file, search, base, directory
         self._owner, self._first, self._width, self._watches = owner, first, width, watches
         epochs = _epochs(base, file, search) if search.prunes else None
-        self._shared = Shared(journal, file.path.name, search.objectives, epochs)
+        self._shared = Shared(journal, _study_name(file, search), search.objectives, epochs)
         self._study = self._shared.study()
         self._own_journal = journal.parent == directory.path
         self._distributions = {name: _distribution(name, values) for name, values in search.ranges.items()}
@@ -133,6 +133,11 @@ class SearchSource:
         ours = [trial for trial in self._study.get_trials(deepcopy=False) if trial.user_attrs.get(OWNER) == owner]
         self._over = [trial for trial in ours if trial.state.is_finished()]
         self._waiting = [trial for trial in ours if not trial.state.is_finished()]
+        if not ours and not self.left:
+            raise UsageError(
+                f"{journal} has all {search.n_trials} trials of {file.path.name} already; raise n_trials, or choose another "
+                "--storage."
+            )
 
     @property
     def left(self) -> int:
@@ -143,10 +148,8 @@ class SearchSource:
         """Return the trials that were over before."""
         for trial in self._over:
             planned = self._planned(trial.number, trial.params)
-            metrics = (
-                RunDirectory(self._directory.path / planned.name).read_metrics() if trial.state.name == "COMPLETE" else None
-            )
-            status = {"COMPLETE": "completed", "PRUNED": "pruned"}.get(trial.state.name, "failed")
+            metrics = RunDirectory(self._directory.path / planned.name).read_metrics()
+            status = "completed" if metrics is not None else "pruned" if trial.state.name == "PRUNED" else "failed"
             yield RunOutcome(planned, status, metrics, trial.user_attrs.get(ERROR))
 
     def next(self) -> Job | None:
@@ -189,7 +192,8 @@ class SearchSource:
     def _job(self, number: int, params: Mapping[str, Any]) -> Job:
         planned = self._planned(number, params)
         self._numbers[planned.name] = number
-        pruning: tuple[Watch, ...] = (Pruning(self._shared, number),) if self._shared.epochs is not None else ()
+        epochs = sum(planned.settings.get(name, 0) for name in ("warm_up_epochs", "adaptation_epochs"))
+        pruning: tuple[Watch, ...] = (Pruning(self._shared, number, epochs),) if self._shared.epochs is not None else ()
         return Job(planned, self._directory.path, (*self._watches, *pruning))
 
     def _planned(self, number: int, params: Mapping[str, Any]) -> PlannedRun:
@@ -211,10 +215,11 @@ class Pruning:
 
     shared: Shared
     number: int  # of the trial
+    epochs: int  # of the run
 
     def __call__(self, _: str) -> Sequence[Sink]:
         """Return it."""
-        return [PruningSink(*self.shared.trial(self.number), self.shared.objectives[0])]
+        return [PruningSink(*self.shared.trial(self.number), self.shared.objectives[0], self.epochs)]
 
 
 @final
@@ -225,10 +230,12 @@ class PruningSink:
         trial: of the run.
         reported: epochs that it has reported before, where it goes on.
         objective: a field of `EpochCompleted`.
+        epochs: of the run: after the last one there is nothing left to save.
     """
 
-    def __init__(self, trial: optuna.Trial, reported: set[int], objective: str) -> None:
+    def __init__(self, trial: optuna.Trial, reported: set[int], objective: str, epochs: int) -> None:
         self._trial = trial
+        self._epochs = epochs
         self._objective = objective
         self._reported = reported
 
@@ -246,11 +253,17 @@ class PruningSink:
         if event.epoch not in self._reported:
             self._trial.report(value, event.epoch)
             self._reported.add(event.epoch)
-        if self._trial.should_prune():
+        if event.epoch < self._epochs and self._trial.should_prune():
             raise StoppedError(f"given up after epoch {event.epoch}: {self._objective} was {value:.4f}.")
 
     def close(self) -> None:
         """Need nothing."""
+
+
+def _study_name(file: SweepFile, search: Search) -> str:
+    """Return the name that all machines find the search by: that of its file, and a digest of its ranges."""
+    ranges = json.dumps({name: values.model_dump(mode="json") for name, values in search.ranges.items()}, sort_keys=True)
+    return f"{file.path.name}-{zlib.crc32(ranges.encode()):08x}"
 
 
 def _epochs(base: Mapping[str, Any], file: SweepFile, search: Search) -> int:
@@ -266,16 +279,20 @@ def _distribution(name: str, values: Range) -> BaseDistribution:
         return CategoricalDistribution([_choice(value) for value in values.choices])
     assert values.low is not None, "a range without choices has both ends"
     assert values.high is not None, "a range without choices has both ends"
-    if _is_whole(name):
-        return IntDistribution(int(values.low), int(values.high), log=values.log, step=int(values.step or 1))
-    return FloatDistribution(float(values.low), float(values.high), log=values.log, step=values.step)
+    high = values.high if values.step is None else _last_step(values.low, values.high, values.step)
+    if is_whole(name):
+        return IntDistribution(int(values.low), int(high), log=values.log, step=int(values.step or 1))
+    return FloatDistribution(float(values.low), float(high), log=values.log, step=values.step)
 
 
-def _is_whole(name: str) -> bool:
-    """Return whether a setting is a whole number."""
-    inner = name.removeprefix(f"{SECTION}.")
-    field = RunConfig.model_fields.get(name) or BlendingSection.model_fields.get(inner) or RunConfig.model_fields["blend_steps"]
-    return field.annotation in (int, int | None)
+def _last_step(low: float, high: float, step: float) -> float:
+    """Return the largest value that is some steps above ``low``.
+
+    >>> _last_step(0.1, 0.35, 0.1)
+    0.3
+    """
+    begin, end, each = (Decimal(str(value)) for value in (low, high, step))
+    return float(begin + (end - begin) // each * each)
 
 
 def _choice(value: Any) -> str | float | bool | None:
@@ -304,6 +321,8 @@ def _told_clearly(journal: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(f"cannot write {journal}: {error.strerror}; choose another file with --storage.") from error
+    except json.JSONDecodeError as error:
+        raise StorageError(f"the journal {journal} is damaged: {error}; choose another file with --storage.") from error
 
 
 def _optuna() -> Any:

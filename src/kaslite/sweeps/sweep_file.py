@@ -80,8 +80,9 @@ def _read(path: Path) -> SweepFile:
         raise UsageError(
             f"the sweep file {path} is empty; it has to hold 'setting: values' lines, such as 'lr: [0.001, 0.003]'."
         )
+    searches = SEARCH in content
     search = content.pop(SEARCH, None)
-    if search is not None and not isinstance(search, dict):
+    if searches and not isinstance(search, dict):
         raise UsageError(f"the sweep file {path} is wrong: search is {search!r}; it has to be a section with ranges.")
     try:
         return SweepFile(path, {name: values_of(name, given) for name, given in _flat(content)}, search)
@@ -114,7 +115,7 @@ def _value(name: str, element: Any) -> Any:
     for part in inner:
         if isinstance(part, list | dict | set):
             raise UsageError(f"{name} has the value {part!r}; a value is a number, a text, or true or false.")
-    return None if element in ("null", "none") else element
+    return None if element == "null" else element
 
 
 def _is_list(name: str) -> bool:

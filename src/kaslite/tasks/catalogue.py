@@ -38,6 +38,7 @@ class Problem:
     defaults: Mapping[str, Any] = field(default_factory=dict)  # settings that suit it; flags and files override them
     input_dim: int | str = "input_dim"  # number of inputs where the data fixes it, or the setting that says it
     facts: str | None = None  # "module:function" that reads the settings that a file fixes, where there is one
+    regression: bool | str = False  # whether numbers are predicted; "module:function" where the data says it
 
     def load(self, settings: Any, rng_seed: int) -> Task:
         """Load or generate the data.
@@ -48,6 +49,14 @@ class Problem:
         """
         task: Task = pkgutil.resolve_name(self.source)(settings, rng_seed)
         return task
+
+    def is_regression(self, settings: Any) -> bool:
+        """Return whether numbers are predicted, so that there is no accuracy.
+
+        Raises:
+            KasliteError: if the data is a file that does not do.
+        """
+        return bool(pkgutil.resolve_name(self.regression)(settings)) if isinstance(self.regression, str) else self.regression
 
     def fixed(self, settings: Any) -> dict[str, Any]:
         """Return the settings that the data fixes, ``input_dim`` among them, under the other settings.
@@ -149,6 +158,7 @@ PROBLEMS: dict[str, Problem] = {
         # Little can be predicted from 309 patients: a wider host, or less decay, learns them by heart.
         defaults={"hidden_dim": 8, "num_layers": 2, "lr": 1e-3, "weight_decay": 1.0},
         input_dim=10,
+        regression=True,
     ),
     "table": Problem(
         "kaslite.tasks.table:load",
@@ -156,6 +166,7 @@ PROBLEMS: dict[str, Problem] = {
         inputs=VECTOR,
         reads=frozenset({"data", "target", "task_type", "data_sha256"}),
         facts="kaslite.tasks.table_file:facts",
+        regression="kaslite.tasks.table:is_regression",
     ),
     "topics": Problem(
         "kaslite.tasks.topics:load",

@@ -37,6 +37,11 @@ def load(settings: Any, rng_seed: int) -> Task:
     return split_task("table", table.inputs, targets, train_frac=settings.train_frac, rng_seed=rng_seed)
 
 
+def is_regression(settings: Any) -> bool:
+    """Return whether the file is one whose targets `load` takes for numbers to predict."""
+    return not is_classification(read_table(settings.data, settings.target, settings.data_sha256).targets, settings.task_type)
+
+
 def is_classification(targets: NDArray[Any], task_type: str | None) -> bool:
     """Return whether targets are classes.
 
