@@ -122,7 +122,7 @@ class Events(list):
 
 def run_watched(settings):
     """Carry out one run as `kaslite run` does, without a folder; return its jumps, events and metrics."""
-    config = resolve(settings)
+    config = resolve({"stop_when_solved": False, **settings})
     with own_global_streams(config.rng_seed, "global"):
         experiment = assemble(config)
         experiment.sink = Events()

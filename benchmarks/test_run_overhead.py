@@ -33,6 +33,7 @@ CONFIG = resolve(
         "warm_up_epochs": 50,
         "adaptation_epochs": EPOCHS - 50,
         "acc_threshold": 1e-9,  # any accuracy is enough, so nothing germinates
+        "stop_when_solved": False,
     }
 )
 BY_KASLITE = """

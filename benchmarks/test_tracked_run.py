@@ -27,7 +27,12 @@ ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "generation1.yaml"
 STRETCH = 50  # epochs: seconds, so that each holds several batches of tracking
 STRETCHES = 8
-STEADY = {"warm_up_epochs": 0, "adaptation_epochs": STRETCHES * STRETCH, "acc_threshold": 1e-9}  # so that nothing germinates
+STEADY = {
+    "warm_up_epochs": 0,
+    "adaptation_epochs": STRETCHES * STRETCH,
+    "acc_threshold": 1e-9,  # so that nothing germinates
+    "stop_when_solved": False,
+}
 BY_KASLITE = "from kaslite.cli.main import main; main()"
 BY_HAND = """
 import mlflow, mlflow.pyfunc, mlflow.store.tracking.sqlalchemy_store, torch.utils.tensorboard

@@ -15,6 +15,7 @@ from kaslite.events import (
     DriftWarned,
     EpochCompleted,
     Event,
+    GitState,
     GovernorRolledBack,
     PhaseStarted,
     RunFinished,
@@ -69,6 +70,10 @@ EVENTS = [
         host_params=100,
         num_threads=1,
         versions={"torch": "2"},
+        git=GitState(commit="1f0e", changes=1, changed=("setup.py",), diff_sha256="ab"),
+        kaslite_git=None,
+        data_sha256="cd",
+        host_sha256=None,
     ),
     PhaseStarted(epoch=0, phase="phase_1", epochs=20),
     EPOCH,
@@ -187,3 +192,12 @@ def test_events_are_read_and_written_without_torch():
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_log_from_before_runs_recorded_where_they_come_from_still_reads():
+    line = json.loads(to_line(EVENTS[0]))
+    later = ("git", "kaslite_git", "data_sha256", "host_sha256")
+    for name in later:
+        del line[name]
+    started = from_line(json.dumps(line))
+    assert [getattr(started, name) for name in later] == [None] * 4

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         get_strategy,
     )
     from kaslite.blueprints import blueprint
-    from kaslite.controllers import Advance, Cull, Decision, Fossilize, Germinate, Observation, Plateau, Wait
+    from kaslite.controllers import Advance, Cull, Decision, Fossilize, Germinate, Observation, Plateau, Stop, Wait
     from kaslite.errors import KasliteError, RefusedError, UsageError
     from kaslite.events import Event
     from kaslite.lifecycle import SeedState
@@ -58,6 +58,7 @@ _HOME = {
     "SeedState": "kaslite.lifecycle",
     "SeededModel": "kaslite.seeds",
     "Span": "kaslite.seeds",
+    "Stop": "kaslite.controllers",
     "TwinTraining": "kaslite.training",
     "UsageError": "kaslite.errors",
     "Wait": "kaslite.controllers",
@@ -93,6 +94,7 @@ __all__ = [
     "SeedState",
     "SeededModel",
     "Span",
+    "Stop",
     "TwinTraining",
     "UsageError",
     "Wait",

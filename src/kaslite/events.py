@@ -37,6 +37,16 @@ class _SeedFact(_Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GitState:
+    """A checkout as a run found it; files that git does not track are not looked at."""
+
+    commit: str | None  # None before the first one
+    changes: int  # how many tracked files differ from it
+    changed: tuple[str, ...]  # the first hundred of them
+    diff_sha256: str | None  # checksum of all differences; None without any, or if git took too long
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunStarted(_Fact):
     """First line of every log."""
 
@@ -48,6 +58,10 @@ class RunStarted(_Fact):
     host_params: int
     num_threads: int
     versions: dict[str, str]
+    git: GitState | None = None  # of the folder in which it was started; None: no checkout, or git did not answer
+    kaslite_git: GitState | None = None  # likewise of kaslite itself, if it is not an installed package
+    data_sha256: str | None = None  # checksum of the three splits, as they were loaded
+    host_sha256: str | None = None  # of the trained host that it began with, if there is one
 
     @property
     def key(self) -> str:
@@ -107,7 +121,7 @@ class DecisionMade(_Fact):
     """A controller decided, and why; ``refusal`` is the gate's reason where it was not carried out."""
 
     type: Literal["decision_made"] = "decision_made"
-    decision: Literal["wait", "germinate", "advance", "fossilize", "cull"]
+    decision: Literal["wait", "germinate", "advance", "fossilize", "cull", "stop"]
     reason: str
     layer: str | None = None
     seed: int | None = None

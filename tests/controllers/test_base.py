@@ -3,7 +3,7 @@ from typing import get_args
 
 import pytest
 
-from kaslite.controllers import Advance, Cull, Decision, Fossilize, Germinate, Wait
+from kaslite.controllers import Advance, Cull, Decision, Fossilize, Germinate, Stop, Wait
 
 DECISIONS = [
     Wait(),
@@ -11,6 +11,7 @@ DECISIONS = [
     Advance("blocks.0", 0),
     Fossilize("blocks.0", 0),
     Cull("blocks.0", 0),
+    Stop(),
 ]
 every_decision = pytest.mark.parametrize("decision", DECISIONS, ids=lambda decision: type(decision).__name__)
 

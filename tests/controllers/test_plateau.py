@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from kaslite.controllers import Germinate, Plateau, Wait
+from kaslite.controllers import Germinate, Plateau, Stop, Wait
 from kaslite.errors import UsageError
 from kaslite.lifecycle import GROWING, SeedState
 from kaslite.signals.plateau import is_plateau
@@ -137,3 +137,48 @@ def test_a_health_that_is_not_a_number_comes_last():
     seeds = (seed(layer="a"), seed(layer="b"))
     decisions = [controller.decide(observe(*seeds, health={"a": float("nan"), "b": 2.0})) for _ in range(3)]
     assert decisions[-1].layer == "b"
+
+
+SOLVED = {"val_accuracy": 0.96}
+
+
+def test_training_stops_when_it_is_solved_and_the_loss_has_not_fallen_over_the_patience():
+    decisions = decide_for(Plateau(4, stop_when_solved=True), 4, seed(), **SOLVED)
+    assert types(decisions) == [Wait] * 3 + [Stop]
+    assert decisions[-1].reason == "accuracy 0.9600 has reached 0.95, nothing grows, and the loss did not fall in 4 epochs"
+
+
+def test_without_being_told_to_it_never_stops():
+    assert types(decide_for(Plateau(4), 40, seed(), **SOLVED)) == [Wait] * 40
+
+
+def test_while_the_loss_falls_a_solved_training_goes_on():
+    controller = Plateau(4, stop_when_solved=True)
+    decisions = [controller.decide(observe(seed(), val_loss=10 - 0.1 * epoch, **SOLVED)) for epoch in range(50)]
+    assert types(decisions) == [Wait] * 50
+    assert decisions[-1].reason.endswith("and the loss is falling")
+
+
+@pytest.mark.parametrize("state", sorted(SeedState), ids=str)
+def test_training_stops_only_while_no_seed_is_on_its_way_in_or_out(state):
+    decisions = types(decide_for(Plateau(4, stop_when_solved=True, trial_epochs=99), 8, seed(state), **SOLVED))
+    assert (Stop in decisions) == (state not in {*GROWING, SeedState.CULLED})
+
+
+def test_what_is_measured_before_a_seed_is_settled_is_no_reason_to_stop():
+    controller = Plateau(4, stop_when_solved=True)
+    decide_for(controller, 3, seed(), **SOLVED)
+    decide_for(controller, 1, seed(SeedState.BLENDING), **SOLVED)
+    assert types(decide_for(controller, 4, seed(SeedState.FOSSILIZED), **SOLVED)) == [Wait] * 3 + [Stop]
+
+
+def test_one_that_goes_on_from_another_ones_state_stops_when_that_one_would_have():
+    first, second = (Plateau(4, stop_when_solved=True) for _ in range(2))
+    decide_for(first, 3, seed(), **SOLVED)
+    second.load_state_dict(first.state_dict())
+    assert types(decide_for(second, 1, seed(), **SOLVED)) == [Stop]
+
+
+@pytest.mark.parametrize("accuracy", [None, 0.94])
+def test_what_is_no_classification_or_not_solved_is_not_stopped(accuracy):
+    assert Stop not in types(decide_for(Plateau(4, stop_when_solved=True), 40, seed(), val_accuracy=accuracy))

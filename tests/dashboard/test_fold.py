@@ -14,6 +14,7 @@ from kaslite.events import (
     RunResumed,
     RunStarted,
     SeedCulled,
+    SeedFossilized,
     SeedGerminated,
     SeedReading,
     SeedRestored,
@@ -90,6 +91,39 @@ def test_a_germination_is_a_banner():
     view = view_of(START, SeedGerminated(epoch=1, **AT, params=5))
     assert view.banner == "blocks.0:0 germinated: mlp, 5 parameters"
     assert view.seeds["blocks.0", 0].blueprint_id == "mlp"
+
+
+PHASE = PhaseStarted(epoch=20, phase="phase_2", epochs=100)
+
+
+@pytest.mark.parametrize(
+    ("event", "banner"),
+    [
+        (PHASE, "phase_2: Adaptation, 100 epochs"),
+        (SeedStateChanged(epoch=2, **AT, from_state="blending", to_state="shadowing", reason="x"), "blocks.0:0 is active: mlp"),
+        (
+            SeedFossilized(epoch=2, **AT, improvement=None, params_added=5, removal_cost=None),
+            "blocks.0:0 fossilized: 5 parameters stay",
+        ),
+        (DecisionMade(epoch=40, decision="stop", reason="it is solved"), "training stops: it is solved"),
+    ],
+    ids=lambda value: getattr(value, "type", ""),
+)
+def test_so_is_a_new_phase_an_active_seed_a_fossilized_one_and_the_end_of_the_training(event, banner):
+    assert view_of(START, event).banner == banner
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        DecisionMade(epoch=40, decision="wait", reason="x"),
+        SeedStateChanged(epoch=2, **AT, from_state="training", to_state="blending", reason="x"),
+        epoch(21),
+    ],
+    ids=lambda event: event.type,
+)
+def test_a_banner_stays_until_the_next(event):
+    assert view_of(START, PHASE, event).banner == "phase_2: Adaptation, 100 epochs"
 
 
 @pytest.mark.parametrize("state", ["embargoed", "resetting", "dormant"])

@@ -3,7 +3,7 @@ import io
 import pytest
 
 from kaslite.dashboard.plain import PlainView
-from kaslite.events import DecisionMade, SeedCulled
+from kaslite.events import DecisionMade, PhaseStarted, SeedCulled
 from tests.dashboard.test_fold import AT, epoch
 
 
@@ -33,3 +33,11 @@ def test_why_nothing_was_decided_is_printed_on_request(waits, printed):
 
 def test_there_is_no_colour():
     assert not any("\x1b" in line for line in lines(epoch(10), every=1))
+
+
+def test_a_new_phase_and_the_end_of_the_training_stand_out():
+    stop = DecisionMade(epoch=40, decision="stop", reason="it is solved")
+    assert lines(PhaseStarted(epoch=20, phase="phase_2", epochs=100), stop) == [
+        "=== phase_2: Adaptation, 100 epochs ===",
+        "=== training stops: it is solved ===",
+    ]

@@ -79,6 +79,7 @@ CHOSEN = BlendStrategyChosen(
             DecisionMade(epoch=3, decision="germinate", layer="b", seed=0, blueprint_id="mlp", reason="stuck"),
             "decision: germinate b:0 as mlp, because stuck",
         ),
+        (DecisionMade(epoch=3, decision="stop", reason="it is solved"), "training stops: it is solved"),
         (
             DecisionMade(epoch=3, decision="fossilize", layer="b", seed=0, reason="x", refusal="unmeasured"),
             "fossilize b:0 refused: unmeasured",

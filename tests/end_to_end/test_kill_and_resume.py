@@ -141,6 +141,27 @@ def test_a_run_that_is_killed_again_and_again_while_a_seed_blends_by_its_drift_e
 
 
 @pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_before_it_is_solved_stops_where_it_would_have(tmp_path: Path) -> None:
+    settings = {**SETTINGS, "noise": 0.1, "acc_threshold": 0.8, "patience": 40, "delta": 1e-4}
+    assert begin(tmp_path / "whole", settings).wait() == 0
+    (whole,) = (tmp_path / "whole").iterdir()
+    expected = events_of(whole)
+    assert [event["decision"] for event in expected if event["type"] == "decision_made"][-1] == "stop"
+    assert expected[-1]["epoch"] < SETTINGS["adaptation_epochs"]
+
+    killed, already = tmp_path / "killed", 0
+    process = begin(killed, settings)
+    for moment in (4, len(expected) // 3, len(expected) * 3 // 4):
+        kill_at(process, killed, moment, already)
+        (run,) = killed.iterdir()
+        already = (run / "events.jsonl").stat().st_size
+        process = start("resume", str(run))
+    assert process.wait() == 0
+    assert events_of(run) == expected
+    assert equal(last_weights(run), last_weights(whole))
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_run_that_is_killed_in_every_state_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     assert begin(tmp_path / "whole").wait() == 0

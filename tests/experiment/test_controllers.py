@@ -171,3 +171,24 @@ def test_resetting_moments_changes_a_run_that_grows_and_no_other():
     grows = "2 blocks.0:0 mlp"
     assert not torch.equal(weights(grows, **AT_ONCE), weights(grows, **AT_ONCE, reset_moments=True))
     assert torch.equal(weights(), weights(reset_moments=True))
+
+
+SOLVED = {"n_samples": 80, "warm_up_epochs": 1, "adaptation_epochs": 9, "acc_threshold": 0.0, "patience": 4, "delta": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "epochs"),
+    [
+        ({}, 5),
+        ({"stop_when_solved": False}, 10),
+        ({"lr_decay": 0.5}, 10),
+        ({"lr_warm_up": 2, "rewarm_epochs": (4,)}, 10),
+        ({"controller": "schedule"}, 10),
+        ({"problem_type": "diabetes", "n_samples": None}, 10),
+    ],
+    ids=str,
+)
+def test_a_solved_run_ends_early_unless_all_its_epochs_are_asked_for(settings, epochs):
+    experiment = assemble(resolve(SOLVED | settings))
+    experiment.train(lambda: None)
+    assert experiment.test()["epochs"] == epochs

@@ -120,3 +120,11 @@ def test_a_run_that_is_not_there_is_named_beside_those_that_are(tmp_path):
     made.events.write_text("")
     with pytest.raises(UsageError, match=made.path.name):
         RunDirectory.find("nope", tmp_path)
+
+
+def test_a_config_from_before_runs_could_end_early_is_one_that_does_not(tmp_path):
+    directory = RunDirectory.create(tmp_path, resolve({}))
+    assert directory.read_config() == resolve({"stop_when_solved": True})
+    lines = directory.config.read_text().splitlines(keepends=True)
+    directory.config.write_text("".join(line for line in lines if not line.startswith("stop_when_solved")))
+    assert directory.read_config() == resolve({"stop_when_solved": False})

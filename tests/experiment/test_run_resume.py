@@ -89,6 +89,8 @@ RECONSTRUCT = {"shadow_objective": "reconstruct", "blueprints": ("autoencoder",)
         {"lr_warm_up": 5, "lr_decay": 0.5, "rewarm_epochs": (8, 10), "epoch_steps": 2, "evidence": "twin"},
         RECONSTRUCT,
         {"freeze_host": True, "evidence": "twin"},
+        {"freeze_host": True, "warm_up_epochs": 12, "adaptation_epochs": 4},
+        {"acc_threshold": 0.0, "patience": 8},  # it stops by itself after ten epochs
     ],
     ids=str,
 )
@@ -96,6 +98,29 @@ def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path, settings):
     directory = interrupted(tmp_path, **settings)
     resume(directory)
     assert facts(directory) == facts(whole(tmp_path, **settings))
+
+
+@pytest.mark.parametrize("epoch", [5, 9, 11])
+def test_a_seed_with_a_twin_that_germinated_before_the_host_freezes_is_weighed_to_the_same_end(tmp_path, epoch):
+    settings = {"freeze_host": True, "evidence": "twin", "warm_up_epochs": 8, "adaptation_epochs": 8}
+    settings |= {"controller": "schedule", "schedule": ("2 blocks.0:0 mlp",), "shadow_epochs": 8, "progress_thresh": 1.0}
+    directory = interrupted(tmp_path, epoch, **settings)
+    resume(directory)
+    assert facts(directory) == facts(whole(tmp_path, **settings))
+
+
+def test_a_run_that_was_cut_off_after_it_had_stopped_by_itself_does_not_train_on(tmp_path, monkeypatch):
+    def cut_off(*_):
+        raise KeyboardInterrupt
+
+    settings = {"acc_threshold": 0.0, "patience": 8}
+    with monkeypatch.context() as patch:
+        patch.setattr(experiments, "write_network", cut_off)  # the last checkpoint is there, and no result
+        with pytest.raises(KeyboardInterrupt):
+            run(resolve(GROWING | settings), tmp_path / "results")
+    (path,) = (tmp_path / "results").iterdir()
+    assert resume(RunDirectory(path)).metrics["epochs"] == 10
+    assert facts(RunDirectory(path)) == facts(whole(tmp_path, **settings))
 
 
 SCHEDULED = {

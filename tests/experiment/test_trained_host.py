@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from itertools import pairwise
 
 import pytest
 import torch
@@ -39,6 +40,14 @@ def test_it_trains_on_unless_it_is_frozen(trained):
         experiment.train(lambda: None)
         after = experiment.model.host.state_dict()
         assert all(torch.equal(before[name], after[name]) for name in before) == frozen
+
+
+def test_a_host_of_its_own_trains_in_the_warm_up_and_freezes_then():
+    experiment = assemble(resolve(SMALL | {"adaptation_epochs": 3, "freeze_host": True}))
+    seen = [{name: tensor.clone() for name, tensor in experiment.model.host.state_dict().items()}]
+    experiment.train(lambda: seen.append({name: t.clone() for name, t in experiment.model.host.state_dict().items()}))
+    moves = [not all(torch.equal(before[name], after[name]) for name in before) for before, after in pairwise(seen)]
+    assert moves == [True, True, False, False, False]
 
 
 def test_a_host_that_does_not_fit_is_refused_by_the_layer_and_both_shapes(trained):

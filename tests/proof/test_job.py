@@ -58,3 +58,7 @@ def test_the_digest_is_of_the_settings_and_of_those_of_the_run_that_it_starts_fr
         starts.append(config_digest(config.model_copy(update={"host_from": run_dir.path})))
     here, there, longer = starts
     assert here == there != longer
+
+
+def test_arms_train_as_long_as_planned_even_if_they_are_solved(tmp_path: Path) -> None:
+    assert not plan(trial(GROWN), GROWN, 0, {}, tmp_path).config.stop_when_solved

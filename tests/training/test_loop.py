@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 import kaslite
-from kaslite import Advance, Germinate, SeedState, Wait
+from kaslite import Advance, Germinate, SeedState, Stop, Wait
 from kaslite.tasks.hosts.mlp import MLP
 from kaslite.tasks.task import Split
 from kaslite.training.loop import Phase, Trainer
@@ -222,3 +222,26 @@ def test_growth_does_not_change_what_the_host_draws() -> None:
         return torch.rand(3)
 
     assert torch.equal(draws(()), draws((Germinate("0", 0, "mlp"), Advance("0", 0))))
+
+
+def test_training_ends_with_the_epoch_in_which_the_controller_says_so() -> None:
+    run = Run((Wait("see"), Stop("solved")), phases=(*PHASES, Phase("phase_3", 2, grows=True)))
+    assert run.growth.grower.epoch == 4
+    last = run.events[-1]
+    assert (last.type, last.decision, last.reason, last.epoch) == ("decision_made", "stop", "solved", 4)
+    assert [event.phase for event in run.all("phase_started")] == ["phase_1", "phase_2"]
+
+
+def test_what_has_stopped_does_not_go_on_from_its_state() -> None:
+    run, other = Run((Stop("solved"),)), Run(phases=())
+    other.trainer.load_state_dict(run.trainer.state_dict())
+    other.trainer.fit(PHASES)
+    assert other.events == []
+    assert other.growth.grower.epoch == 0
+
+
+def test_the_state_of_a_trainer_that_knew_no_stopping_is_that_of_one_that_goes_on() -> None:
+    run = Run()
+    state = {name: value for name, value in run.trainer.state_dict().items() if name != "has_stopped"}
+    run.trainer.load_state_dict(state)
+    assert not run.trainer.has_stopped

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from kaslite import Advance, Germinate, SeedState, Wait
+from kaslite.training.loop import Phase
 from tests.growing import PATH, Growth
 from tests.hosts import HOSTS
 from tests.training.test_loop import Run
@@ -103,3 +104,13 @@ def test_passes_that_go_back_cost_more_than_those_that_do_not():
     still, growing = (Run(decisions, freeze=True, rows=96) for decisions in ((), (Germinate("blocks.0", 0, "mlp"),)))
     assert 0 < still.trainer.train_flops.total < growing.trainer.train_flops.total
     assert still.trainer.train_flops.total < Run().trainer.train_flops.total / 2
+
+
+def test_a_host_that_a_phase_freezes_trains_before_it_and_costs_less_from_then_on():
+    phases = (Phase("phase_1", 2, grows=False), Phase("phase_2", 3, grows=True, freezes_host=True))
+    run = Run(phases=phases, rows=96)
+    losses = [event.val_loss for event in run.all("epoch_completed")]
+    assert losses[0] != losses[1] == losses[2] == losses[3] == losses[4]
+    spent = [event.train_flops for event in run.all("epoch_completed")]
+    assert spent[1] - spent[0] == spent[0]
+    assert spent[3] - spent[2] == spent[2] - spent[1] < spent[0] / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from typing import TYPE_CHECKING
 
@@ -175,6 +176,29 @@ def test_a_seed_that_fades_out_fades_out_of_the_twin_too() -> None:
         ramps.append((watched.twin.seed_at(*other).ramp, grown.model.seed_at(*other).ramp))
     assert ramps[0][0] == ramps[0][1] == pytest.approx(2 / 3)
     assert ramps[-1] == (0.0, 0.0)
+
+
+class Resting(Watched):
+    """Leaves the backward pass out where nothing learns."""
+
+    def train(self, model, optimizer) -> None:
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(INPUTS), TARGETS)
+        if loss.requires_grad:
+            loss.backward()
+        optimizer.step()
+        self.trained.append((model, optimizer))
+
+
+def test_when_the_host_freezes_its_host_does() -> None:
+    watched = Resting()
+    grown = growth(GROW, watched=watched, host="batch_norm")
+    train(grown, 2)
+    before = copy.deepcopy(watched.twin.host.state_dict())
+    grown.model.freeze_host()
+    train(grown, 2)
+    assert len(watched.trained) == 3
+    assert same(list(watched.twin.host.state_dict().values()), list(before.values()))
 
 
 # --- global streams

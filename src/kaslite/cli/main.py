@@ -17,6 +17,7 @@ from kaslite import __version__
 from kaslite.cli.analytics import analytics
 from kaslite.cli.prove import prove
 from kaslite.cli.replay import replay
+from kaslite.cli.rerun import rerun
 from kaslite.cli.resume import resume
 from kaslite.cli.run import run
 from kaslite.cli.sweep import sweep
@@ -40,6 +41,7 @@ app = App(
 app.command(run)
 app.command(sweep)
 app.command(resume)
+app.command(rerun)
 app.command(replay)
 app.command(analytics)
 app.command(track)

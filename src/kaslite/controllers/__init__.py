@@ -9,6 +9,7 @@ from kaslite.controllers.base import (
     Germinate,
     Observation,
     SeedObservation,
+    Stop,
     Wait,
 )
 from kaslite.controllers.plateau import Plateau
@@ -26,5 +27,6 @@ __all__ = [
     "Plateau",
     "Schedule",
     "SeedObservation",
+    "Stop",
     "Wait",
 ]

@@ -98,7 +98,14 @@ class Cull:
     reason: str = "by hand"
 
 
-Decision = Wait | Germinate | Advance | Fossilize | Cull
+@dataclass(frozen=True)
+class Stop:
+    """End the training: more of it would bring nothing. Who runs the loop carries it out."""
+
+    reason: str = "by hand"
+
+
+Decision = Wait | Germinate | Advance | Fossilize | Cull | Stop
 
 
 class Controller(Protocol):

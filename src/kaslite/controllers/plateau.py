@@ -19,6 +19,7 @@ from kaslite.controllers.base import (
     Germinate,
     Observation,
     SeedObservation,
+    Stop,
     Wait,
 )
 from kaslite.errors import UsageError
@@ -40,6 +41,8 @@ class Plateau:
         shadow_epochs: a seed that trains longer than this in the shadow blends if it points downhill, and goes if not.
         probation_epochs: epochs in a row that the evidence has to hold; the gate asks for at least 3.
         trial_epochs: a seed that stays unproven for this many epochs goes.
+        stop_when_solved: whether to stop once the accuracy has reached its threshold, no seed is on its way in or out, and the
+            loss has stopped falling: all that could follow are ever smaller steps.
 
     >>> Plateau(patience=2)
     Traceback (most recent call last):
@@ -56,6 +59,7 @@ class Plateau:
         shadow_epochs: int = 5,
         probation_epochs: int = 3,
         trial_epochs: int = 20,
+        stop_when_solved: bool = False,
     ) -> None:
         if patience < 3:
             raise UsageError(f"patience is {patience}; a slope needs at least 3 epochs.")
@@ -69,6 +73,7 @@ class Plateau:
         self.shadow_epochs = shadow_epochs
         self.probation_epochs = probation_epochs
         self.trial_epochs = trial_epochs
+        self.stop_when_solved = stop_when_solved
         self._losses: deque[float] = deque(maxlen=patience)  # since the last seed was settled
         self._germinations = 0
 
@@ -128,12 +133,21 @@ class Plateau:
             return Wait("there is no finite validation loss to judge by")
         self._losses.append(loss)
         if accuracy is not None and accuracy >= self.acc_threshold:
-            return Wait(f"accuracy {accuracy:.4f} has reached {self.acc_threshold}")
+            return self._rest(observation, f"accuracy {accuracy:.4f} has reached {self.acc_threshold}")
         if len(self._losses) < self.patience:
             return Wait(f"{len(self._losses)} of {self.patience} epochs seen")
         if not is_plateau(self._losses, self.delta):
             return Wait("the loss is falling")
         return self._germinate(observation)
+
+    def _rest(self, observation: Observation, reached: str) -> Decision:
+        """Wait, or stop where nothing more can come."""
+        is_fading = any(seed.state is SeedState.CULLED for seed in observation.seeds)
+        if not self.stop_when_solved or is_fading or len(self._losses) < self.patience:
+            return Wait(reached)
+        if not is_plateau(self._losses, self.delta):
+            return Wait(f"{reached}, and the loss is falling")
+        return Stop(f"{reached}, nothing grows, and the loss did not fall in {self.patience} epochs")
 
     def _germinate(self, observation: Observation) -> Decision:
         dormant = [seed for seed in observation.seeds if seed.state is SeedState.DORMANT]

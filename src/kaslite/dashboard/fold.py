@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from kaslite.dashboard.words import describe
+from kaslite.dashboard.words import describe, is_stop, plain
 from kaslite.events import (
     BlendStrategyChosen,
     DecisionMade,
@@ -19,6 +19,7 @@ from kaslite.events import (
     RunFinished,
     RunResumed,
     RunStarted,
+    SeedFossilized,
     SeedGerminated,
     SeedStateChanged,
 )
@@ -73,7 +74,7 @@ class RunView:
     phases: tuple[PhaseView, ...] = ()
     epoch: int = 0
     last: EpochCompleted | None = None
-    banner: str | None = None  # the phase or the germination that began last
+    banner: str | None = None  # what turned last: a phase or a seed's life began, a seed is active or committed, training stops
     thought: str | None = None  # the controller's reason for its last decision
     log: tuple[str, ...] = ()  # newest last
     metrics: Mapping[str, float | int | None] | None = None
@@ -87,9 +88,7 @@ class RunView:
 
 def fold(view: RunView, event: Event) -> RunView:
     """Return the view after one more event."""
-    line = describe(event)
-    if line is not None and not isinstance(event, EpochCompleted):
-        view = replace(view, log=(*view.log, line)[-LOG_LINES:])
+    view = _with_words(view, event)
     blending = fold_blending(view.blending, event)
     if blending is not view.blending:
         view = replace(view, blending=blending)
@@ -99,7 +98,7 @@ def fold(view: RunView, event: Event) -> RunView:
             return replace(view, run_name=event.run_name, host_params=event.host_params, seeds=seeds)
         case PhaseStarted():
             phase = PhaseView(event.phase, event.epochs, 0, event.timestamp, event.timestamp)
-            return replace(view, phases=(*view.phases, phase), banner=line)
+            return replace(view, phases=(*view.phases, phase))
         case EpochCompleted():
             return _fold_epoch(view, event)
         case DecisionMade():
@@ -107,11 +106,20 @@ def fold(view: RunView, event: Event) -> RunView:
         case BlendStrategyChosen():
             return _with_seed(view, event, blend_strategy=event.strategy_name)
         case SeedGerminated():
-            return replace(_with_seed(view, event, blueprint_id=event.blueprint_id), banner=line)
+            return _with_seed(view, event, blueprint_id=event.blueprint_id)
         case SeedStateChanged():
             return _fold_move(view, event)
         case _:
             return _fold_turn(view, event)
+
+
+def _with_words(view: RunView, event: Event) -> RunView:
+    line = describe(event)
+    if line is not None and not isinstance(event, EpochCompleted):
+        view = replace(view, log=(*view.log, line)[-LOG_LINES:])
+    if isinstance(event, PhaseStarted | SeedGerminated | SeedFossilized) or is_stop(event):
+        view = replace(view, banner=line)
+    return view
 
 
 def _fold_turn(view: RunView, event: Event) -> RunView:
@@ -169,6 +177,8 @@ def _with_reading(view: RunView, reading: SeedReading) -> RunView:
 def _fold_move(view: RunView, event: SeedStateChanged) -> RunView:
     if event.to_state in ("embargoed", "resetting", "dormant"):
         return replace(view, seeds={**view.seeds, (event.layer, event.seed): SeedView(state=event.to_state)})
+    if event.to_state == "shadowing":
+        view = replace(view, banner=plain(f"{event.layer}:{event.seed} is active: {event.blueprint_id}"))
     return _with_seed(view, event, state=event.to_state)
 
 

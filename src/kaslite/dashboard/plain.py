@@ -1,11 +1,11 @@
-"""The view where the output is not a terminal: one line a fact, no colours, nothing rewritten."""
+"""The view where the output is not a terminal: one line a fact, no colours, nothing rewritten; a new phase stands out."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO, final
 
-from kaslite.dashboard.words import describe, plain
-from kaslite.events import DecisionMade, EpochCompleted
+from kaslite.dashboard.words import describe, is_stop, plain
+from kaslite.events import DecisionMade, EpochCompleted, PhaseStarted
 
 if TYPE_CHECKING:
     from kaslite.events import Event
@@ -40,4 +40,5 @@ class PlainView:
             return None
         if self._waits and isinstance(event, DecisionMade) and event.decision == "wait":
             return plain(f"wait: {event.reason}")
-        return describe(event)
+        line = describe(event)
+        return f"=== {line} ===" if isinstance(event, PhaseStarted) or is_stop(event) else line

@@ -40,6 +40,15 @@ def describe(event: Event) -> str | None:
     return None if line is None else plain(line)
 
 
+def is_stop(event: Event) -> bool:
+    """Say whether it ends the training before its planned end.
+
+    >>> is_stop(DecisionMade(epoch=40, decision="stop", reason="solved"))
+    True
+    """
+    return isinstance(event, DecisionMade) and event.decision == "stop"
+
+
 def plain(text: str) -> str:
     r"""Return the text without control characters.
 
@@ -121,6 +130,8 @@ def _decision(event: DecisionMade) -> str | None:
         return f"{event.decision} {event.layer}:{event.seed} refused: {event.refusal}"
     if event.decision == "wait":
         return None
+    if event.decision == "stop":
+        return f"training stops: {event.reason}"
     what = f" as {event.blueprint_id}" if event.blueprint_id else ""
     return f"decision: {event.decision} {event.layer}:{event.seed}{what}, because {event.reason}"
 

@@ -6,17 +6,16 @@ Not for: folders, logs and views; `kaslite.experiment.run` gives it those.
 from __future__ import annotations
 
 import math
-import platform
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-import kaslite
 from kaslite.errors import DataError, UsageError
 from kaslite.events import RunStarted, finite_or_none
 from kaslite.experiment.blending import blending_of
 from kaslite.experiment.controllers import CONTROLLERS, check_places, plan_of
+from kaslite.experiment.provenance import checkouts, data_sha256, tensors_sha256, versions
 from kaslite.experiment.trained_host import take_trained_host
 from kaslite.randomness import global_stream
 from kaslite.seeds import SeededModel
@@ -82,7 +81,7 @@ class Experiment:
         self.model = build_model(config, self.task.input_dim, self.task.outputs, self.task.train.inputs[:2])
         if config.host_from is not None and not resumes:
             take_trained_host(self.model.host, config.host_from)
-        if config.freeze_host:
+        if config.freeze_host and config.host_from is not None:
             self.model.freeze_host()
         self.epoch_steps = _epoch_steps(config, self.task)
         self.host_params = _count(self.model)
@@ -95,6 +94,11 @@ class Experiment:
     def grower(self) -> Grower:
         """The one that grows the model."""
         return self.trainer.grower
+
+    @property
+    def host_sha256(self) -> str | None:
+        """Checksum of the host as it is now, if it is one that another run has trained."""
+        return None if self.config.host_from is None else tensors_sha256(self.model.host.state_dict())
 
     def emit(self, event: Event) -> None:
         """Count an event, and pass it on."""
@@ -110,7 +114,10 @@ class Experiment:
             seeds=tuple(seed.place for seed in self.model.seeds),
             host_params=self.host_params,
             num_threads=torch.get_num_threads(),
-            versions={"kaslite": kaslite.__version__, "torch": torch.__version__, "python": platform.python_version()},
+            versions=versions(),
+            **checkouts()._asdict(),
+            data_sha256=data_sha256(self.task),
+            host_sha256=self.host_sha256,
         )
 
     def train(self, after_epoch: Callable[[], None]) -> None:
@@ -120,7 +127,7 @@ class Experiment:
             self.grower.begin()
         phases = (
             Phase("phase_1", config.warm_up_epochs, grows=plans),
-            Phase("phase_2", config.adaptation_epochs, grows=True),
+            Phase("phase_2", config.adaptation_epochs, grows=True, freezes_host=config.freeze_host),
         )
         self.trainer.fit(phases, after_epoch)
 

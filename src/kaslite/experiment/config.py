@@ -32,7 +32,7 @@ class RunConfig(ProblemSettings):
         0, ge=0, description="Empty layers after the hidden ones, where depth can grow: nothing but a place for seeds."
     )
     host_from: Path | None = Field(None, description="A run, by its folder, whose trained host this one starts with.")
-    freeze_host: bool = Field(False, description="Train the seeds only.")  # noqa: FBT003
+    freeze_host: bool = Field(False, description="Train the seeds only: after the warm-up, or, with host_from, throughout.")  # noqa: FBT003
     lr: float = Field(3e-3, gt=0, description="Learning rate (AdamW).")
     lr_warm_up: int = Field(0, ge=0, description="Optimizer steps over which the learning rate rises from 0.")
     lr_decay: float = Field(0.0, ge=0, le=1, description="Last part of the run over which it falls to 0, linearly.")
@@ -85,6 +85,12 @@ class RunConfig(ProblemSettings):
     patience: int = Field(15, ge=3, description="Epochs over which the loss has to stop falling before a seed germinates.")
     delta: float = Field(1e-4, ge=0, description="Fall of the loss an epoch that still counts as progress.")
     acc_threshold: float = Field(0.95, ge=0, le=1, description="From this validation accuracy on nothing grows.")
+    stop_when_solved: bool = Field(
+        True,  # noqa: FBT003
+        description="End the run when a classification has reached acc_threshold, no seed is on its way in or out, and the "
+        "loss has stopped falling; =false trains on. Controller plateau only, and not with lr_decay or rewarm_epochs: they are "
+        "planned over all epochs.",
+    )
     shadow_epochs: int = Field(5, ge=1, description="Epochs of shadow training after which a seed blends or goes.")
     trial_epochs: int = Field(20, ge=1, description="Epochs after which a seed that is not proven goes.")
     # The run

@@ -54,6 +54,7 @@ def build_plateau(config: RunConfig) -> Plateau:
         shadow_epochs=config.shadow_epochs,
         probation_epochs=config.probation_epochs,
         trial_epochs=config.trial_epochs,
+        stop_when_solved=config.stop_when_solved and not config.lr_decay and not config.rewarm_epochs,
     )
 
 

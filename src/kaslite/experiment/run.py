@@ -24,7 +24,7 @@ from kaslite.telemetry import FanOut, JsonlLog, Numbered, read_log, recall
 from kaslite.training.checkpoints import Cadence, Checkpoints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from kaslite.events import Event
@@ -53,7 +53,14 @@ class RunResult:
     run_dir: Path
 
 
-def run(config: RunConfig, results: Path, views: Sequence[Sink] = (), *, name: str | None = None) -> RunResult:
+def run(
+    config: RunConfig,
+    results: Path,
+    views: Sequence[Sink] = (),
+    *,
+    name: str | None = None,
+    check: Callable[[Experiment], None] | None = None,
+) -> RunResult:
     """Carry out a run.
 
     Args:
@@ -61,6 +68,7 @@ def run(config: RunConfig, results: Path, views: Sequence[Sink] = (), *, name: s
         results: the folder under which the run's own folder is made.
         views: sinks that show the run; closed at its end. One that raises a `StoppedError` ends the run.
         name: of its folder; by default one that tells what it is.
+        check: looks at the experiment before anything is written, and raises where it does not do.
 
     Raises:
         StoppedError: if a view has stopped it.
@@ -69,6 +77,8 @@ def run(config: RunConfig, results: Path, views: Sequence[Sink] = (), *, name: s
     config = _with_present_device(config)
     with _determined(config):
         experiment = assemble(config)
+        if check is not None:
+            check(experiment)
         directory = RunDirectory.create(results, config, name)
         log = JsonlLog(directory.events)
         return _Course(experiment, directory, log, Numbered(FanOut([log, *views]))).finish()

@@ -9,12 +9,12 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from kaslite.errors import StorageError, UsageError
-from kaslite.experiment.config import resolve
+from kaslite.experiment.config import read_settings, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from kaslite.experiment.config import RunConfig
 
 MOST_TWINS = 10_000
+
+_BEFORE: Mapping[str, Any] = {"stop_when_solved": False}
+"""What runs did before there was such a setting, where that is not its default: they go on, and are run anew, as they began."""
 
 Metrics = dict[str, float | int | None]
 """The content of ``metrics.json``."""
@@ -125,7 +128,7 @@ class RunDirectory:
             UsageError: if it is no config of this version of kaslite, with the first thing that is wrong.
         """
         try:
-            return resolve({}, self.config)
+            return resolve({**_BEFORE, **read_settings(self.config)})
         except UsageError as error:
             raise UsageError(f"the config of the run {self.path} does not do: {error}") from error
 

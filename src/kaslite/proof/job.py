@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from kaslite.blueprints import Blueprint
     from kaslite.experiment.config import RunConfig
     from kaslite.experiment.run_directory import Metrics
-    from kaslite.proof.arm import Arm, Lane, Measure, Row, Trial
+    from kaslite.proof.arm import Arm, Lane, Measure, Row, Settings, Trial
+
+
+_WHOLE: Settings = {"stop_when_solved": False}
+"""Arms are compared over the epochs that are planned for them."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Job:
 
 def plan(trial: Trial, arm: Arm, rng_seed: int, lane: Lane, folder: Path) -> Job:
     """Work out the settings of an arm from what came before it."""
-    settings = {**trial.settings, **arm.settings, "rng_seed": rng_seed}
+    settings = {**_WHOLE, **trial.settings, **arm.settings, "rng_seed": rng_seed}
     if arm.derive is not None:
         settings |= arm.derive(settings, lane)
     return Job(trial.name, arm.name, rng_seed, resolve(settings), folder, trial.blueprints, code_digest(), arm.measure, lane)

@@ -110,7 +110,7 @@ class SeededModel(PartlyAsleep):
         # All of them, in the order of the layers. Gathered once: they are walked at every training step.
         self.seeds: tuple[Seed, ...] = tuple(seed for layer in self.layers.values() for seed in layer.seeds)
         self.watch = ForwardWatch()
-        self.topology_changes = 0  # how often seeds entered or left the forward pass
+        self.topology_changes = 0  # how often seeds entered or left the forward pass, or the host froze
         self.live: tuple[Seed, ...] = ()  # those in it, in the order of the layers: nearly that of the pass
         self._points = submodules(host)  # by name, as they were when seeds last entered or left the forward pass
         self._shapes_known = False
@@ -140,6 +140,7 @@ class SeededModel(PartlyAsleep):
         through: in a loop of your own, call ``loss.backward()`` only if ``loss.requires_grad``.
         """
         self.host_is_frozen = True
+        self.topology_changes += 1  # a training step costs less from now on
         self.host.requires_grad_(requires_grad=False).eval()
 
     def sleeping_parts(self) -> tuple[nn.Module, ...]:

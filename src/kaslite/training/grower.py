@@ -15,7 +15,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from kaslite.blending import BlendingConfig
-from kaslite.controllers.base import Advance, Cull, Decision, Fossilize, Germinate, Observation, Wait
+from kaslite.controllers.base import Advance, Cull, Decision, Fossilize, Germinate, Observation, Stop, Wait
 from kaslite.errors import RefusedError, StorageError, UsageError
 from kaslite.events import DecisionMade, Event
 from kaslite.lifecycle import ISOLATED, SeedState
@@ -43,12 +43,13 @@ if TYPE_CHECKING:
     from kaslite.seeds.reconstruction import Metering
     from kaslite.training.evaluation import Evaluate
 
-_NAMES: dict[type[Decision], Literal["wait", "germinate", "advance", "fossilize", "cull"]] = {
+_NAMES: dict[type[Decision], Literal["wait", "germinate", "advance", "fossilize", "cull", "stop"]] = {
     Wait: "wait",
     Germinate: "germinate",
     Advance: "advance",
     Fossilize: "fossilize",
     Cull: "cull",
+    Stop: "stop",
 }
 
 

@@ -7,7 +7,7 @@
                 grower.after_step()               # shadow training; alpha ticks
             observation = grower.observe(...)     # EpochCompleted
             if phase.grows:
-                grower.decide(observation)        # DecisionMade and what follows from it
+                grower.decide(observation)        # DecisionMade and what follows from it: the end, if it is to stop
             after_epoch()                         # the place for a checkpoint
 
 Not for: building any of its parts; `kaslite.experiment` does.
@@ -20,7 +20,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from kaslite.events import DriftWarned, EpochCompleted, PhaseStarted, SeedReading, finite_or_none
+from kaslite.events import DecisionMade, DriftWarned, EpochCompleted, PhaseStarted, SeedReading, finite_or_none
 from kaslite.lifecycle import GROWING, LIVE
 from kaslite.training.flops import FlopMeter
 
@@ -51,6 +51,7 @@ class Phase:
     name: str
     epochs: int
     grows: bool  # whether the controller is asked
+    freezes_host: bool = False  # whether the host trains no more, from the beginning of this phase on
 
 
 class Trainer:
@@ -87,6 +88,7 @@ class Trainer:
         self.best_accuracy: float | None = None
         self.val_loss: float | None = None  # of the last epoch
         self.val_accuracy: float | None = None  # likewise
+        self.has_stopped = False  # before the planned end, because the controller said so
         self.train_flops = FlopMeter()  # of all training: steps, shadow training, twins
         self.eval_flops = FlopMeter()  # of evaluations, which the caller's functions meter: `evaluate=` and the twins'
         grower.meter_shadow_training(self.train_flops.spending)
@@ -102,10 +104,14 @@ class Trainer:
         self.model.train()  # evaluating leaves the mode as it was
         begins = 0
         for phase in phases:
+            if self.has_stopped:
+                return
             if self.grower.epoch <= begins:
                 self.emit(PhaseStarted(epoch=self.grower.epoch, phase=phase.name, epochs=phase.epochs))
             begins += phase.epochs
-            while self.grower.epoch < begins:
+            if phase.freezes_host and not self.model.host_is_frozen:  # in a run that goes on in this phase, too
+                self.model.freeze_host()
+            while self.grower.epoch < begins and not self.has_stopped:
                 self._run_epoch(phase)
                 after_epoch()
 
@@ -121,6 +127,7 @@ class Trainer:
             "best_accuracy": self.best_accuracy,
             "val_loss": self.val_loss,
             "val_accuracy": self.val_accuracy,
+            "has_stopped": self.has_stopped,
             "train_flops": self.train_flops.total,
             "eval_flops": self.eval_flops.total,
             "drifting": [list(entry) for entry in sorted(self._drifting)],
@@ -130,6 +137,7 @@ class Trainer:
         """Go on counting where another one stopped."""
         self.best_accuracy = state["best_accuracy"]
         self.val_loss, self.val_accuracy = state["val_loss"], state["val_accuracy"]
+        self.has_stopped = state.get("has_stopped", False)  # checkpoints from before there was a way to stop lack it
         self.train_flops.total, self.eval_flops.total = state["train_flops"], state["eval_flops"]
         self._drifting = {(layer, seed, measure) for layer, seed, measure in state["drifting"]}
 
@@ -156,7 +164,8 @@ class Trainer:
         )
         self._warn_of_drift(observation)
         if phase.grows:
-            self.grower.decide(observation)
+            told = self.grower.decide(observation)
+            self.has_stopped = any(isinstance(event, DecisionMade) and event.decision == "stop" for event in told)
 
     def _warn_of_drift(self, observation: Observation) -> None:
         """Warn once each time that what a growing seed makes of its layer passes the threshold, in direction or in scale."""

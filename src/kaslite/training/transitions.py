@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from kaslite import blueprints as catalogue
-from kaslite.controllers.base import Advance, Cull, Decision, Fossilize, Germinate, Wait
+from kaslite.controllers.base import Advance, Cull, Decision, Fossilize, Germinate, Stop, Wait
 from kaslite.errors import RefusedError, UsageError
 from kaslite.events import Event, SeedCulled, SeedFossilized, SeedGerminated
 from kaslite.lifecycle import ISOLATED, LIVE, SeedState
@@ -81,7 +81,7 @@ class Transitions:
 
     def carry_out(self, decision: Decision) -> list[Event]:
         """Carry out a decision, or refuse it and leave everything as it was."""
-        if isinstance(decision, Wait):
+        if isinstance(decision, Wait | Stop):
             return []
         seed = self._model.seed_at(decision.layer, decision.seed)
         match decision:

@@ -141,6 +141,8 @@ class Twin:
         for own, seed in zip(self.model.seeds, original.seeds, strict=True):
             if own.module is not None and own.state not in ISOLATED:
                 own.set_ramp(seed.ramp)
+        if original.host_is_frozen and not self.model.host_is_frozen:
+            self.model.freeze_host()
         steps = iter(options)
         handle = self.optimizer.register_step_pre_hook(lambda *_: _put_options(self.optimizer, next(steps, [])))
         self.model.train()

@@ -1,9 +1,11 @@
 """Against a real SQLite store, read back by MLflow's own client."""
 
+from dataclasses import replace
+
 import pytest
 
 from kaslite.errors import UsageError
-from kaslite.events import RunResumed
+from kaslite.events import DecisionMade, GitState, RunResumed
 from kaslite.telemetry.mlflow_store import MlflowAddress, Point
 from kaslite.telemetry.sinks.mlflow import MlflowSink, Plateaus
 from tests.course import course, epoch, finished, moved, started
@@ -164,3 +166,23 @@ def test_a_stretch_without_change_is_known_by_its_ends():
     taken = [point.step for point in points for point in plateaus.take([point])]
     assert taken == [0, 2, 3, 4]
     assert [point.step for point in plateaus.ends()] == [5]
+
+
+def test_where_the_numbers_come_from_and_why_the_training_stopped_are_tags(store):
+    git = GitState(commit="1f0e", changes=2, changed=("a.py", "b.py"), diff_sha256="ab")
+    begun = replace(started(), git=git, kaslite_git=replace(git, changes=0, diff_sha256=None), data_sha256="cd")
+    track(store, [begun, epoch(1), DecisionMade(epoch=1, decision="stop", reason="it is solved"), finished(number=1)])
+    expected = {
+        "version.torch": "2.13",
+        "git.commit": "1f0e",
+        "git.changes": "2",
+        "git.diff_sha256": "ab",
+        "mlflow.source.git.commit": "1f0e",
+        "kaslite_git.commit": "1f0e",
+        "kaslite_git.changes": "0",
+        "data.sha256": "cd",
+        "stopped": "it is solved",
+    }
+    tags = Tracked(store).run.data.tags
+    assert {name: tags[name] for name in expected} == expected
+    assert not {"kaslite_git.diff_sha256", "host.sha256"} & set(tags)

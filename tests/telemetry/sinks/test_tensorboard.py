@@ -6,7 +6,7 @@ from subprocess import run
 import pytest
 
 from kaslite.errors import StorageError, UsageError
-from kaslite.events import RunResumed
+from kaslite.events import DecisionMade, RunResumed
 from kaslite.telemetry.sinks.tensorboard import TensorBoardSink, event_files
 from tests.course import METRICS, NAME, course, epoch, moved, started
 
@@ -140,3 +140,10 @@ def test_it_is_written_without_torch(tmp_path):
         "print('torch' in sys.modules)"
     )
     assert run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout.strip() == "False"
+
+
+def test_the_end_of_the_training_is_a_transition_too(tmp_path):
+    *events, end = course()
+    stop = DecisionMade(epoch=4, decision="stop", reason="it is solved")
+    write(tmp_path, [*events, stop, end])
+    assert texts(tmp_path / NAME, "phase/transitions")[-1] == (4, "- training stops: it is solved")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from kaslite.errors import UsageError
-from kaslite.events import BlendStrategyChosen, EpochCompleted, PhaseStarted, RunFinished, RunStarted
+from kaslite.events import BlendStrategyChosen, DecisionMade, EpochCompleted, PhaseStarted, RunFinished, RunStarted
 from kaslite.telemetry.analytics import STATE_NUMBERS, SeedStanding, fold_seed_states, seed_id
 from kaslite.telemetry.mlflow_store import MlflowAddress, MlflowStore, Point
 
@@ -92,6 +92,8 @@ class MlflowSink:
                 self._tags |= {"phase": event.phase, event.phase: f"from epoch {event.epoch + 1}"}
             case BlendStrategyChosen():
                 self._tags[f"blending/{_safe(seed_id(event.layer, event.seed))}"] = event.strategy_name
+            case DecisionMade(decision="stop"):
+                self._tags["stopped"] = event.reason
             case EpochCompleted():
                 self._take_epoch(event)
             case RunFinished():
@@ -123,8 +125,7 @@ class MlflowSink:
         return self._store
 
     def _begin(self, event: RunStarted) -> None:
-        versions = {f"version.{name}": version for name, version in event.versions.items()}
-        about = {"mlflow.source.name": "kaslite", "mlflow.source.type": "LOCAL", **versions, **self._own_tags}
+        about = {"mlflow.source.name": "kaslite", "mlflow.source.type": "LOCAL", **_origins(event), **self._own_tags}
         self._started = event
         self._store = MlflowStore(self._address, key=event.key, name=event.run_name, started_s=event.timestamp, tags=about)
         self._store.log_params(dict(_flat(event.config)))
@@ -195,6 +196,19 @@ class Plateaus:
         """Return the ends of the stretches that are still going."""
         held, self._held = list(self._held.values()), {}
         return held
+
+
+def _origins(event: RunStarted) -> dict[str, str]:
+    """Return as tags where the numbers come from: versions, checkouts, data."""
+    tags = {f"version.{name}": version for name, version in event.versions.items()}
+    for name, git in (("git", event.git), ("kaslite_git", event.kaslite_git)):
+        if git is not None:
+            facts = {"commit": git.commit, "changes": git.changes, "diff_sha256": git.diff_sha256}
+            tags |= {f"{name}.{fact}": str(value) for fact, value in facts.items() if value is not None}
+    if event.git is not None and event.git.commit is not None:
+        tags["mlflow.source.git.commit"] = event.git.commit
+    checksums = {"data.sha256": event.data_sha256, "host.sha256": event.host_sha256}
+    return tags | {name: value for name, value in checksums.items() if value is not None}
 
 
 def _points(event: Event, values: Mapping[str, float | int | None]) -> list[Point]:

@@ -16,7 +16,15 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, final
 
 from kaslite.errors import StorageError, UsageError
-from kaslite.events import BlendStrategyChosen, EpochCompleted, PhaseStarted, RunFinished, RunStarted, SeedStateChanged
+from kaslite.events import (
+    BlendStrategyChosen,
+    DecisionMade,
+    EpochCompleted,
+    PhaseStarted,
+    RunFinished,
+    RunStarted,
+    SeedStateChanged,
+)
 from kaslite.telemetry.analytics import SeedStanding, fold_seed_states, seed_id
 
 if TYPE_CHECKING:
@@ -78,6 +86,8 @@ class TensorBoardSink:
                 self._opened.scalars(event, _scalars(event, self._seeds))
             case PhaseStarted():
                 self._texts.setdefault("phase/transitions", []).append(_phase(event))
+            case DecisionMade(decision="stop"):
+                self._texts.setdefault("phase/transitions", []).append(f"training stops: {event.reason}")
             case SeedStateChanged() | BlendStrategyChosen():
                 self._texts.setdefault(f"seed/{seed_id(event.layer, event.seed)}/events", []).append(_move(event))
             case RunFinished():
