@@ -98,6 +98,19 @@ def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path, settings):
     assert facts(directory) == facts(whole(tmp_path, **settings))
 
 
+def test_the_log_for_people_tells_how_the_run_effectively_went(tmp_path):
+    directory, undisturbed = interrupted(tmp_path), whole(tmp_path)
+    resume(directory)
+
+    def told(run):
+        (log,) = run.path.glob("results_*.log")
+        lines = [line.split("  ", 1)[1] for line in log.read_text().splitlines() if "wall_s" not in line]
+        return [line for line in lines if not line.startswith(("resumed", "spirals_"))]
+
+    assert told(directory) == told(undisturbed)
+    assert sum(line.startswith("epoch ") for line in told(directory)) == 16
+
+
 SCHEDULED = {
     "controller": "schedule",
     "schedule": ("0 blocks.3:0 mlp", "6 blocks.4:0 mlp", "6 blocks.0:0 mlp"),

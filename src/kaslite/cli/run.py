@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from kaslite.cli.output import Output
 from kaslite.cli.sweep import carry_out as sweep
 from kaslite.cli.tracking import Tracking
-from kaslite.dashboard.words import number
+from kaslite.telemetry.words import number
 from kaslite.errors import UsageError
 from kaslite.experiment.config import RunConfig, resolve
 

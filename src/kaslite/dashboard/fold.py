@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from kaslite.dashboard.words import describe
+from kaslite.telemetry.words import describe
 from kaslite.events import (
     BlendStrategyChosen,
     DecisionMade,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO, final
 
-from kaslite.dashboard.words import describe, plain
+from kaslite.telemetry.words import describe, plain
 from kaslite.events import DecisionMade, EpochCompleted
 
 if TYPE_CHECKING:
