@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from kaslite import __version__
 from kaslite.cli.analytics import analytics
+from kaslite.cli.data import data
+from kaslite.cli.evaluate import evaluate
 from kaslite.cli.prove import prove
 from kaslite.cli.replay import replay
 from kaslite.cli.resume import resume
@@ -43,6 +45,8 @@ app.command(resume)
 app.command(replay)
 app.command(analytics)
 app.command(track)
+app.command(data)
+app.command(evaluate)
 app.command(prove)
 
 

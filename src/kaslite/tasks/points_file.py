@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from kaslite.errors import StorageError, UsageError
@@ -39,7 +40,8 @@ def write_points(file: Path, points: NDArray[Any], labels: NDArray[Any]) -> None
         half.write_text(_as_csv(points, labels), encoding="utf-8")
         half.replace(file)
     except OSError as error:
-        half.unlink(missing_ok=True)
+        with suppress(OSError):
+            half.unlink()
         raise StorageError(f"cannot write the data file {file}: {error.strerror}.") from error
 
 
