@@ -41,7 +41,10 @@ def evaluate(
     directory = RunDirectory.find(run, results_dir)
     metrics = carry_out(directory)
     if to is not None:
-        files = {"metrics.json": json.dumps(metrics, indent=2, allow_nan=False) + "\n", "learning_curve.csv": learning_curve(directory)}
+        files = {
+            "metrics.json": json.dumps(metrics, indent=2, allow_nan=False) + "\n",
+            "learning_curve.csv": learning_curve(directory),
+        }
         _write(to, files)
     lines = [f"{name:<14} {value if isinstance(value, int) else number(value)}" for name, value in metrics.items()]
     output.say("\n".join(lines), metrics)

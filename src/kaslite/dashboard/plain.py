@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO, final
 
-from kaslite.telemetry.words import describe, plain
 from kaslite.events import DecisionMade, EpochCompleted
+from kaslite.telemetry.words import describe, plain
 
 if TYPE_CHECKING:
     from kaslite.events import Event

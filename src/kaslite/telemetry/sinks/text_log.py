@@ -71,7 +71,9 @@ def _lines(event: Event) -> str:
         return ""
     when = datetime.fromtimestamp(event.timestamp).astimezone()
     results = event.metrics or {} if isinstance(event, RunFinished) else {}
-    return "".join([f"{when:%Y-%m-%d %H:%M:%S}  {line}\n", *(f"    {name:<14}  {_result(results[name])}\n" for name in results)])
+    return "".join(
+        [f"{when:%Y-%m-%d %H:%M:%S}  {line}\n", *(f"    {name:<14}  {_result(results[name])}\n" for name in results)]
+    )
 
 
 def _result(value: float | None) -> str:
