@@ -120,7 +120,7 @@ def test_the_examples_of_the_document_are_there(folder: Path, capsys: pytest.Cap
 
 def test_the_folder_of_examples_is_one_sweep(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["run", "--sweep_config", str(EXAMPLES), "--dry_run", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["total"] == 25
+    assert json.loads(capsys.readouterr().out)["total"] == 26
     assert sweeps(folder) == []
 
 

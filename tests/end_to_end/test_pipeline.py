@@ -136,11 +136,12 @@ def test_a_change_runs_what_depends_on_it_and_leaves_other_results_alone(project
     other = project.path / "results" / "mine" / "metrics.json"
     other.parent.mkdir(parents=True)
     other.write_text("{}")
-    project.set(generate_data={"noise": 0.2})
+    first = yaml.safe_load(project.read("params.yaml"))["generate_data"]
+    project.set(generate_data={"noise": first["noise"] + 0.1})
     assert stages(project.dvc("repro")) == ["generate_data", "train", "evaluate"]
     assert other.read_text() == "{}"
-    project.set(generate_data={"noise": yaml.safe_load((ROOT / "params.yaml").read_text())["generate_data"]["noise"]})
-    assert stages(project.dvc("repro")) == []  # the first results are still there
+    project.set(generate_data=first)
+    assert stages(project.dvc("repro")) == []  # DVC has kept what came out before
 
 
 def test_what_was_pushed_is_pulled_to_the_last_byte(project, tmp_path):
@@ -174,8 +175,10 @@ def test_a_stage_that_fails_says_why_and_the_next_time_begins_anew(project):
 
 
 def test_a_data_file_that_was_changed_since_is_refused(project):
+    before = project.outputs()
     with (project.path / "data" / "points.csv").open("a") as file:
         file.write("0.0,0.0,1\n")
     complaint = project.dvc("repro", "--single-item", "evaluate", status=255)
     assert "the data file data/points.csv is not what it was" in complaint
-    assert stages(project.dvc("repro")) == ["generate_data"]  # it is put right
+    project.dvc("repro")
+    assert project.outputs() == before  # it is put right
