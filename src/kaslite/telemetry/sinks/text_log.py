@@ -37,8 +37,12 @@ class TextLog:
         """Put the past in the place of what the file holds, whole or not at all."""
         half = self._path.with_name(self._path.name + ".tmp")
         with self._told_clearly():
-            half.write_text("".join(map(_lines, history)), encoding="utf-8")
-            half.replace(self._path)
+            try:
+                half.write_text("".join(map(_lines, history)), encoding="utf-8")
+                half.replace(self._path)
+            except OSError:
+                half.unlink(missing_ok=True)
+                raise
 
     def write(self, event: Event) -> None:
         """Append what there is to say of an event."""
