@@ -186,6 +186,7 @@ def test_ctrl_c_ends_with_130_and_a_readable_run(results):
     assert "Traceback" not in err
     (run_dir,) = results.iterdir()
     assert f"kaslite replay results/{run_dir.name}" in err
-    assert {path.name for path in run_dir.iterdir()} == {"config.yaml", "events.jsonl"}
+    (log,) = run_dir.glob("results_*.log")
+    assert {path.name for path in run_dir.iterdir()} == {"config.yaml", "events.jsonl", log.name}
     replayed = kaslite_process("replay", str(run_dir), "--json")
     assert json.loads(replayed.stdout)["status"] == "interrupted"

@@ -84,3 +84,50 @@ def test_cuda_that_is_not_there_is_a_warning_and_the_cpu(tmp_path):
     done = subprocess.run(command, capture_output=True, check=True, text=True, env=hidden)
     assert "CUDA is not available" in done.stderr
     assert "_cpu_" in json.loads(done.stdout)["run_dir"]
+
+
+DOCUMENTED = {
+    "problem_type": "spirals",
+    "input_dim": 2,
+    "device": "cpu",
+    "batch_size": 32,
+    "train_frac": 0.7,
+    "blend_steps": 100,
+    "shadow_lr": 0.001,
+    "progress_thresh": 0.6,
+    "n_samples": 500,
+    "noise": 0.1,
+    "rotations": 4,
+    "hidden_dim": 32,
+    "num_layers": 3,
+    "seeds_per_layer": 1,
+    "lr": 0.003,
+    "warm_up_epochs": 20,
+    "adaptation_epochs": 100,
+    "acc_threshold": 0.95,
+    "drift_warn": 0.12,
+    "patience": 15,
+    "delta": 1e-4,
+}
+OF_CLUSTERS = {"n_centers": 2, "cluster_std": 1.0}
+
+
+def dry_run(capsys, *flags):
+    assert call(["run", "--dry_run", "--json", *flags]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_no_arguments_are_the_documented_defaults(capsys):
+    config = dry_run(capsys)
+    assert {name: config[name] for name in DOCUMENTED} == DOCUMENTED
+    config = dry_run(capsys, "--problem_type", "clusters")
+    assert {name: config[name] for name in OF_CLUSTERS} == OF_CLUSTERS
+
+
+@pytest.mark.parametrize("write", [str, lambda name: name.replace("_", "-")], ids=["underscores", "dashes"])
+def test_every_documented_flag_is_understood_in_both_spellings(capsys, write):
+    values = {"problem_type": "moons", "device": "cuda", "train_frac": 0.5, "progress_thresh": 0.5, "acc_threshold": 0.5}
+    for name, default in (DOCUMENTED | OF_CLUSTERS).items():
+        value = values.get(name, default + 1 if isinstance(default, int) else None) or 2 * default
+        problem = ["--problem-type", "clusters"] if name in OF_CLUSTERS else []
+        assert dry_run(capsys, *problem, f"--{write(name)}", str(value))[name] == value

@@ -7,6 +7,7 @@ from kaslite.errors import DivergedError, KasliteError
 from kaslite.events import EpochCompleted, RunFinished
 from kaslite.experiment.config import resolve
 from kaslite.experiment.run import run
+from kaslite.experiment.run_directory import slug
 from kaslite.telemetry import read_log
 
 SMALL = {"n_samples": 80, "warm_up_epochs": 1, "adaptation_epochs": 3}
@@ -51,7 +52,8 @@ def events_of(run_dir):
 def test_a_run_leaves_config_events_and_metrics(tmp_path):
     result = run(resolve(SMALL), tmp_path)
     there = {path.name for path in result.run_dir.iterdir()}
-    assert there == {"checkpoints", "config.yaml", "events.jsonl", "metrics.json", "model"}
+    log = f"results_{slug(resolve(SMALL))}.log"
+    assert there == {"checkpoints", "config.yaml", "events.jsonl", log, "metrics.json", "model"}
     assert json.loads((result.run_dir / "metrics.json").read_text()) == result.metrics
 
 

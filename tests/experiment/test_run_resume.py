@@ -123,6 +123,19 @@ def test_a_run_that_was_cut_off_after_it_had_stopped_by_itself_does_not_train_on
     assert facts(RunDirectory(path)) == facts(whole(tmp_path, **settings))
 
 
+def test_the_log_for_people_tells_how_the_run_effectively_went(tmp_path):
+    directory, undisturbed = interrupted(tmp_path), whole(tmp_path)
+    resume(directory)
+
+    def told(run):
+        (log,) = run.path.glob("results_*.log")
+        lines = [line.split("  ", 1)[1] for line in log.read_text().splitlines() if "wall_s" not in line]
+        return [line for line in lines if not line.startswith(("resumed", "spirals_"))]
+
+    assert told(directory) == told(undisturbed)
+    assert sum(line.startswith("epoch ") for line in told(directory)) == 16
+
+
 SCHEDULED = {
     "controller": "schedule",
     "schedule": ("0 blocks.3:0 mlp", "6 blocks.4:0 mlp", "6 blocks.0:0 mlp"),

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from kaslite import __version__
 from kaslite.cli.analytics import analytics
+from kaslite.cli.data import data
+from kaslite.cli.evaluate import evaluate
 from kaslite.cli.prove import prove
 from kaslite.cli.replay import replay
 from kaslite.cli.rerun import rerun
@@ -45,6 +47,8 @@ app.command(rerun)
 app.command(replay)
 app.command(analytics)
 app.command(track)
+app.command(data)
+app.command(evaluate)
 app.command(prove)
 
 

@@ -11,9 +11,9 @@ from cyclopts import Parameter
 from kaslite.cli.output import Output
 from kaslite.cli.sweep import carry_out as sweep
 from kaslite.cli.tracking import Tracking
-from kaslite.dashboard.words import number
 from kaslite.errors import UsageError
 from kaslite.experiment.config import RunConfig, resolve
+from kaslite.telemetry.words import number
 
 if TYPE_CHECKING:
     from kaslite.experiment.run import RunResult

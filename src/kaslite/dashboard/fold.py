@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from kaslite.dashboard.words import describe, is_stop, plain
 from kaslite.events import (
     BlendStrategyChosen,
     DecisionMade,
@@ -24,6 +23,7 @@ from kaslite.events import (
     SeedStateChanged,
 )
 from kaslite.telemetry.analytics import BlendingStats, fold_blending
+from kaslite.telemetry.words import describe, is_stop, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO, final
 
-from kaslite.dashboard.words import describe, is_stop, plain
 from kaslite.events import DecisionMade, EpochCompleted, PhaseStarted
+from kaslite.telemetry.words import describe, is_stop, plain
 
 if TYPE_CHECKING:
     from kaslite.events import Event

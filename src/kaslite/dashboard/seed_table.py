@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from kaslite.dashboard.words import number, plain, signed
+from kaslite.telemetry.words import number, plain, signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,8 +18,8 @@ from rich.text import Text
 from kaslite.dashboard.blending import TITLE, blending_table
 from kaslite.dashboard.fold import LOG_LINES, RunView, fold
 from kaslite.dashboard.seed_table import seed_table
-from kaslite.dashboard.words import PHASE_TITLES, number, plain
 from kaslite.events import RunFinished
+from kaslite.telemetry.words import PHASE_TITLES, number, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -24,8 +24,8 @@ LEAST_GENERATED_INPUTS = 2
 """Generated problems lie in a plane at least; a table may have one input."""
 
 
-class ProblemSettings(BaseModel):
-    """What a run learns; what its problem does not read is null."""
+class GeneratedSettings(BaseModel):
+    """Which points are generated, where a problem is."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -36,6 +36,11 @@ class ProblemSettings(BaseModel):
     rotations: float | None = Field(4.0, gt=0, description="Turns of each arm of the spirals.")
     n_centers: int | None = Field(2, ge=2, description="Number of clusters, a class each.")
     cluster_std: float | None = Field(1.0, ge=0, description="Standard deviation of the points of a cluster.")
+
+
+class ProblemSettings(GeneratedSettings):
+    """What a run learns; what its problem does not read is null."""
+
     classes: tuple[int, ...] | None = Field(
         None, description="Which of the digits alone, numbered in this order; by default all: a flag for each."
     )

@@ -21,6 +21,7 @@ from kaslite.experiment.network_file import write_network
 from kaslite.experiment.run_directory import RunDirectory
 from kaslite.randomness import own_global_streams
 from kaslite.telemetry import FanOut, JsonlLog, Numbered, read_log, recall
+from kaslite.telemetry.sinks.text_log import TextLog
 from kaslite.training.checkpoints import Cadence, Checkpoints
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ def run(
         if check is not None:
             check(experiment)
         directory = RunDirectory.create(results, config, name)
-        log = JsonlLog(directory.events)
-        return _Course(experiment, directory, log, Numbered(FanOut([log, *views]))).finish()
+        log, text = JsonlLog(directory.events), TextLog(directory.text_log(config))
+        return _Course(experiment, directory, log, Numbered(FanOut([log, text, *views]))).finish()
 
 
 def resume(directory: RunDirectory, views: Sequence[Sink] = ()) -> RunResult:
@@ -114,8 +115,9 @@ def resume(directory: RunDirectory, views: Sequence[Sink] = ()) -> RunResult:
                 path, state = found
                 last, earlier_s = _take_over(experiment, path, state)
                 _check_complete(history, last, directory)
-            recall(views, [event for event in history if event.sequence <= last])
-            course = _Course(experiment, directory, log, Numbered(FanOut([log, *views]), start=last))
+            readers = [TextLog(directory.text_log(config)), *views]
+            recall(readers, [event for event in history if event.sequence <= last])
+            course = _Course(experiment, directory, log, Numbered(FanOut([log, *readers]), start=last))
             return course.finish(earlier_s)
     finally:
         log.close()

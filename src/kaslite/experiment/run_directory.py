@@ -1,4 +1,4 @@
-"""A run's folder: ``config.yaml``, ``events.jsonl``, ``checkpoints/``, ``model/``, ``metrics.json`` in ``results/<run name>/``.
+"""A run's folder, ``results/<run name>/``: its config, its logs, ``checkpoints/``, ``model/`` and ``metrics.json``.
 
 Two runs never share one, and no file in it is ever half-written. Not for: what the files say.
 """
@@ -69,6 +69,10 @@ class RunDirectory:
     def events(self) -> Path:
         """The event log."""
         return self.path / "events.jsonl"
+
+    def text_log(self, config: RunConfig) -> Path:
+        """Return the log for people."""
+        return self.path / f"results_{slug(config)}.log"
 
     @property
     def checkpoints(self) -> Path:

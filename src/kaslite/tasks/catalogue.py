@@ -14,6 +14,8 @@ from kaslite.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
     from kaslite.tasks.task import Task
@@ -37,6 +39,7 @@ class Problem:
     reads: frozenset[str] = frozenset()  # settings of its own, beside train_frac; no other problem's may be given
     defaults: Mapping[str, Any] = field(default_factory=dict)  # settings that suit it; flags and files override them
     input_dim: int | str = "input_dim"  # number of inputs where the data fixes it, or the setting that says it
+    draws: str | None = None  # "module:function", called as source is, where it is generated; returns points and their classes
     facts: str | None = None  # "module:function" that reads the settings that a file fixes, where there is one
     regression: bool | str = False  # whether numbers are predicted; "module:function" where the data says it
 
@@ -57,6 +60,18 @@ class Problem:
             KasliteError: if the data is a file that does not do.
         """
         return bool(pkgutil.resolve_name(self.regression)(settings)) if isinstance(self.regression, str) else self.regression
+
+    def draw(self, settings: Any, rng_seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Generate the points as they are before they are split and scaled, and their classes; arguments as above.
+
+        Raises:
+            UsageError: if the problem is not one that is generated.
+        """
+        if self.draws is None:
+            there = ", ".join(name for name, problem in PROBLEMS.items() if problem.draws is not None)
+            raise UsageError(f"{settings.problem_type} is not generated, so there are no points to write; take one of {there}.")
+        drawn: tuple[NDArray[np.float64], NDArray[np.int64]] = pkgutil.resolve_name(self.draws)(settings, rng_seed)
+        return drawn
 
     def fixed(self, settings: Any) -> dict[str, Any]:
         """Return the settings that the data fixes, ``input_dim`` among them, under the other settings.
@@ -103,30 +118,35 @@ PROBLEMS: dict[str, Problem] = {
         "kaslite.tasks.spirals:load",
         "two interleaving spirals, generated",
         inputs=VECTOR,
+        draws="kaslite.tasks.spirals:draw",
         reads=frozenset({"n_samples", "noise", "rotations"}),
     ),
     "moons": Problem(
         "kaslite.tasks.moons:load",
         "two half-circles that interleave, generated",
         inputs=VECTOR,
+        draws="kaslite.tasks.moons:draw",
         reads=frozenset({"n_samples", "noise"}),
     ),
     "clusters": Problem(
         "kaslite.tasks.clusters:load",
         "Gaussian clouds around random centers, one class each, generated",
         inputs=VECTOR,
+        draws="kaslite.tasks.clusters:draw",
         reads=frozenset({"n_samples", "n_centers", "cluster_std"}),
     ),
     "spheres": Problem(
         "kaslite.tasks.spheres:load",
         "two concentric shells, generated",
         inputs=VECTOR,
+        draws="kaslite.tasks.spheres:draw",
         reads=frozenset({"n_samples", "noise"}),
     ),
     "complex_moons": Problem(
         "kaslite.tasks.moons:load_complex",
         "two moons, and behind each a cluster of the other class, generated",
         inputs=VECTOR,
+        draws="kaslite.tasks.moons:draw_complex",
         reads=frozenset({"n_samples", "noise"}),
     ),
     "digits": Problem(

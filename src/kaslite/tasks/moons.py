@@ -12,6 +12,8 @@ from kaslite.tasks.plane import embedded
 from kaslite.tasks.task import Task, split_task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 CENTRES = np.array([(1.0, -1.25), (0.0, 1.75)])
@@ -52,15 +54,27 @@ def complex_moons(
     return embedded(plane, noise, input_dim, rng), labels
 
 
+def draw(settings: Any, rng_seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Generate the moons of a run; reads ``n_samples``, ``noise`` and ``input_dim``."""
+    return _draw(moons, settings, rng_seed)
+
+
+def draw_complex(settings: Any, rng_seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Generate the complex moons of a run; reads what `draw` reads."""
+    return _draw(complex_moons, settings, rng_seed)
+
+
 def load(settings: Any, rng_seed: int) -> Task:
-    """Generate the moons; reads ``n_samples``, ``noise``, ``input_dim`` and ``train_frac``."""
-    rng = np.random.default_rng(derive(rng_seed, "data"))
-    points, labels = moons(settings.n_samples, settings.noise, settings.input_dim, rng)
-    return split_task("moons", points, labels, train_frac=settings.train_frac, rng_seed=rng_seed)
+    """Generate the task of moons; reads ``train_frac``, too."""
+    return split_task("moons", *draw(settings, rng_seed), train_frac=settings.train_frac, rng_seed=rng_seed)
 
 
 def load_complex(settings: Any, rng_seed: int) -> Task:
-    """Generate the complex moons; reads what `load` reads."""
+    """Generate the task of complex moons; reads what `load` reads."""
+    return split_task("complex_moons", *draw_complex(settings, rng_seed), train_frac=settings.train_frac, rng_seed=rng_seed)
+
+
+def _draw(points: Callable[..., Any], settings: Any, rng_seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     rng = np.random.default_rng(derive(rng_seed, "data"))
-    points, labels = complex_moons(settings.n_samples, settings.noise, settings.input_dim, rng)
-    return split_task("complex_moons", points, labels, train_frac=settings.train_frac, rng_seed=rng_seed)
+    drawn: tuple[NDArray[np.float64], NDArray[np.int64]] = points(settings.n_samples, settings.noise, settings.input_dim, rng)
+    return drawn

@@ -33,8 +33,13 @@ def spheres(
     return directions * (1.0 + shells)[:, None] + rng.normal(0.0, noise, (n_samples, input_dim)), shells
 
 
-def load(settings: Any, rng_seed: int) -> Task:
-    """Generate the task; reads ``n_samples``, ``noise``, ``input_dim`` and ``train_frac``."""
+def draw(settings: Any, rng_seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Generate the points of a run; reads ``n_samples``, ``noise`` and ``input_dim``."""
     rng = np.random.default_rng(derive(rng_seed, "data"))
-    points, shells = spheres(settings.n_samples, settings.noise, settings.input_dim, rng)
+    return spheres(settings.n_samples, settings.noise, settings.input_dim, rng)
+
+
+def load(settings: Any, rng_seed: int) -> Task:
+    """Generate the task; reads ``train_frac``, too."""
+    points, shells = draw(settings, rng_seed)
     return split_task("spheres", points, shells, train_frac=settings.train_frac, rng_seed=rng_seed)

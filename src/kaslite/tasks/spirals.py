@@ -36,8 +36,13 @@ def spirals(
     return embedded(plane, noise, input_dim, rng), arms
 
 
-def load(settings: Any, rng_seed: int) -> Task:
-    """Generate the task; reads ``n_samples``, ``noise``, ``rotations``, ``input_dim`` and ``train_frac``."""
+def draw(settings: Any, rng_seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Generate the points of a run; reads ``n_samples``, ``noise``, ``rotations`` and ``input_dim``."""
     rng = np.random.default_rng(derive(rng_seed, "data"))
-    points, arms = spirals(settings.n_samples, settings.noise, settings.rotations, settings.input_dim, rng)
+    return spirals(settings.n_samples, settings.noise, settings.rotations, settings.input_dim, rng)
+
+
+def load(settings: Any, rng_seed: int) -> Task:
+    """Generate the task; reads ``train_frac``, too."""
+    points, arms = draw(settings, rng_seed)
     return split_task("spirals", points, arms, train_frac=settings.train_frac, rng_seed=rng_seed, softening=SOFTENING)

@@ -13,5 +13,6 @@ def test_a_run_on_a_full_disk_ends_with_one_sentence_and_a_log_that_can_be_read(
     assert done.stderr.startswith("kaslite: cannot write the event log")
     assert done.stderr.count("\n") == 1
     (run_dir,) = tmp_path.iterdir()
-    assert {path.name for path in run_dir.iterdir()} == {"config.yaml", "events.jsonl"}
+    (log,) = run_dir.glob("results_*.log")
+    assert {path.name for path in run_dir.iterdir()} == {"config.yaml", "events.jsonl", log.name}
     assert next(read_log(run_dir / "events.jsonl")).type == "run_started"

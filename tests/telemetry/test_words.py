@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 
-from kaslite.dashboard.words import describe, number, signed
 from kaslite.events import (
     BlendStrategyChosen,
     DecisionMade,
@@ -18,6 +17,7 @@ from kaslite.events import (
     SeedGerminated,
     SeedStateChanged,
 )
+from kaslite.telemetry.words import describe, number, signed
 from tests.blends import completed
 
 AT = {"epoch": 3, "layer": "blocks.0", "seed": 1, "blueprint_id": "mlp"}
