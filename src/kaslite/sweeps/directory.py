@@ -5,6 +5,7 @@ Two sweeps never share one, nor do two processes go on with the same one at once
 
 from __future__ import annotations
 
+import csv
 import json
 from contextlib import contextmanager
 from datetime import datetime
@@ -98,6 +99,19 @@ class SweepDirectory:
         if not isinstance(plan, dict) or plan.get("format") != FORMAT:
             raise StorageError(f"the plan {self.plan} is damaged, or of another version of kaslite.")
         return plan
+
+    def read_summary(self) -> list[dict[str, str]]:
+        """Return the rows of the summary; none if there is none yet.
+
+        Raises:
+            StorageError: if it cannot be read.
+        """
+        try:
+            return list(csv.DictReader(self.summary.read_text(encoding="utf-8").splitlines()))
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            raise StorageError(f"cannot read the summary {self.summary}: {error}.") from error
 
     def write(self, path: Path, text: str) -> None:
         """Write a file of it, whole or not at all.
