@@ -12,11 +12,12 @@ from kaslite.cli.output import Output
 from kaslite.cli.tracking import Tracking
 from kaslite.errors import KasliteError, UsageError
 from kaslite.experiment.config import RunConfig  # noqa: TC001  read by the parser
-from kaslite.sweeps.sweeping import Executor, SweepPlan
+from kaslite.sweeps.sweeping import Executor  # noqa: TC001  likewise
 
 if TYPE_CHECKING:
     from kaslite.sweeps.directory import SweepDirectory
     from kaslite.sweeps.summary import Comparison
+    from kaslite.sweeps.sweeping import SweepPlan
 
 RESULTS = Path("results")
 

@@ -26,7 +26,8 @@ def track(
 ) -> None:
     """Upload a run or a sweep to MLflow from its folder: one that went without, or whose server was away.
 
-    What is there already is left as it is. A run of a sweep is uploaded with its sweep. MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME say where to.
+    What is there already is left as it is. A run of a sweep is uploaded with its sweep.
+    MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME say where to.
 
     Parameters
     ----------

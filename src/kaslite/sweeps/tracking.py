@@ -154,7 +154,8 @@ def _settings(plan: SweepPlan) -> dict[str, Any]:
             there = swept.setdefault(name, [])
             if value not in there:
                 there.append(value)
-    said = {"runs": plan.total, **flattened(plan.base), **swept}
+    chosen = {name: values if len(values) > 1 else values[0] for name, values in swept.items()}
+    said = {"runs": plan.total, **flattened(plan.base), **chosen}
     for planned in plan.searches:
         asked = planned.search.model_dump(mode="json", exclude_none=True)
         fixed = {name: values[0] for name, values in planned.file.grid.items()}
