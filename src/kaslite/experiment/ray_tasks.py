@@ -7,6 +7,10 @@ every node has to see the folders that the jobs work in.
 from __future__ import annotations
 
 import os
+import pickle
+import platform
+import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, final
 
@@ -14,13 +18,15 @@ from kaslite.errors import KasliteError, UsageError
 from kaslite.experiment.workers import Titled, outcome_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 J = TypeVar("J", bound=Titled)
 R = TypeVar("R")
 
 _OBJECTS = 100_000_000  # bytes for what tasks pass on, which is hardly anything
 _ADDRESS = "RAY_ADDRESS"
+_ANSWERS_WITHIN_S = 3.0
+_PATIENCE_S = 10.0  # for tasks that end
 
 
 @final
@@ -43,6 +49,7 @@ class RayTasks(Generic[J, R]):
         self._is_ours = not self._ray.is_initialized()
         if self._is_ours:
             _connect(self._ray, cores)
+        self._there: dict[str, float] = self._ray.cluster_resources()
         self._carry_out = carry_out
         self._task = self._ray.remote(max_retries=0, num_cpus=1)(_work)
         self._running: dict[Any, J] = {}
@@ -50,12 +57,13 @@ class RayTasks(Generic[J, R]):
     @property
     def cores(self) -> int:
         """How many the cluster has."""
-        return int(self._ray.cluster_resources().get("CPU", 1))
+        return int(self._there.get("CPU", 1))
 
     def start(self, job: J) -> None:
         """Begin with a job, as soon as a core is free."""
-        gpus = min(self._gpus(job), self._ray.cluster_resources().get("GPU", 0))  # without any it says so, and does without
-        self._running[self._task.options(num_gpus=gpus).remote(self._carry_out, job, str(Path.cwd()))] = job
+        gpus = min(self._gpus(job), self._there.get("GPU", 0))  # without any it says so, and does without
+        packed = pickle.dumps((self._carry_out, job))  # so that it is unpacked where its modules are found
+        self._running[self._task.options(num_gpus=gpus).remote(packed, sys.path, str(Path.cwd()))] = job
 
     def next_done(self) -> tuple[J, R | KasliteError]:
         """Wait until one is done."""
@@ -73,39 +81,51 @@ class RayTasks(Generic[J, R]):
 
     def __exit__(self, *_: object) -> None:
         """End what still runs; it can be gone on with."""
-        for going in self._running:
-            self._ray.cancel(going, force=True)
-        if self._running:
-            self._ray.wait(list(self._running), num_returns=len(self._running), timeout=10)
         if self._is_ours:
-            self._ray.shutdown()
+            self._ray.shutdown()  # the cluster ends what a program that leaves has begun
+            return
+        for going in self._running:
+            self._ray.cancel(going)  # not by force: that may end this very program, by a check in Ray
+        if self._running:
+            self._ray.wait(list(self._running), num_returns=len(self._running), timeout=_PATIENCE_S)
 
 
-def _work(carry_out: Callable[[J], R], job: J, folder: str) -> R | KasliteError:
+def _work(packed: bytes, modules: Sequence[str], folder: str) -> Any:
+    """Carry a job out as if here were where it comes from: paths and modules mean the same."""
     try:
-        os.chdir(folder)  # so that paths mean the same as where the jobs come from
+        os.chdir(folder)
     except OSError as error:
-        node = os.uname().nodename
-        return KasliteError(
-            f"{job.title}: node {node} cannot enter {folder}: {error.strerror}; every node has to see the folder of the jobs."
-        )
-    return outcome_of(carry_out, job)
+        node = platform.node()
+        return KasliteError(f"{node} cannot enter {folder}: {error.strerror}; every node has to see the folder of the jobs.")
+    sys.path += [path for path in modules if path not in sys.path]
+    return outcome_of(*pickle.loads(packed))  # noqa: S301  it comes from our own program
 
 
 def _connect(ray: Any, cores: int) -> None:
     address = os.environ.get(_ADDRESS) or "local"
+    _check_answers(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     here: dict[str, Any] = {
         "num_cpus": cores,
         "include_dashboard": False,
         "object_store_memory": _OBJECTS,
-        "_node_ip_address": "127.0.0.1",
     }
     try:
         ray.init(address, **quiet, **(here if address == "local" else {}))
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         why = " ".join(str(error).split())
         raise KasliteError(f"no Ray cluster at {address} ({_ADDRESS}): {why[:300]}") from error
+
+
+def _check_answers(address: str) -> None:
+    """Refuse a cluster that nobody can connect to, within seconds: Ray would go on trying for minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_WITHIN_S).close()
+    except OSError as error:
+        raise KasliteError(f"no Ray cluster answers at {address} ({_ADDRESS}): {error.strerror or error}.") from error
 
 
 def _ray() -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,7 @@ class SweepDirectory:
         """Make a new folder, named by the time, with a plan in it.
 
         Raises:
-            StorageError: if it cannot be written.
+            StorageError: if it cannot be written; then nothing is left behind.
         """
         sweeps = results / "sweeps"
         try:
@@ -67,7 +68,11 @@ class SweepDirectory:
             directory = cls(make_new(sweeps, datetime.now().astimezone().strftime("%Y%m%d_%H%M%S")))
         except OSError as error:
             raise _cannot_write(sweeps, error) from error
-        directory.write(directory.plan, json.dumps({"format": FORMAT, **plan}) + "\n")
+        try:
+            RunDirectory.write_text(directory.plan, json.dumps({"format": FORMAT, **plan}) + "\n")
+        except OSError as error:
+            shutil.rmtree(directory.path, ignore_errors=True)
+            raise _cannot_write(sweeps, error) from error
         return directory
 
     @classmethod
@@ -122,7 +127,10 @@ class SweepDirectory:
         try:
             RunDirectory.write_text(path, text)
         except OSError as error:
-            raise _cannot_write(path, error) from error
+            raise StorageError(
+                f"cannot write {path}: {error.strerror}; what is finished stays, and when that is mended it goes on with: "
+                f"kaslite sweep --resume {self.path}"
+            ) from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 from urllib.parse import urlsplit
 
 from kaslite.errors import StorageError
+from kaslite.telemetry.file_lock import one_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
 KEY_TAG = "kaslite.run"
 """The tag by which a run is found again."""
@@ -84,8 +86,9 @@ class MlflowStore:
         self._address = address
         with self._told_clearly():
             check_answers(address.uri)
-            self._client = _new_client(address.uri)
-            self.experiment_id = self._find_experiment()
+            with _made_by_one(address.uri):
+                self._client = _new_client(address.uri)
+                self.experiment_id = self._find_experiment()
             there = self._client.search_runs([self.experiment_id], f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
             run = there[0] if there else self._create_run(key, name, started_s, tags)
             self.run_id: str = run.info.run_id
@@ -212,6 +215,12 @@ def check_answers(uri: str) -> None:
         socket.create_connection((parts.hostname, parts.port or _PORTS[parts.scheme]), _ANSWERS_WITHIN_S).close()
     except OSError as error:
         raise StorageError(f"the server {uri} does not answer: {error.strerror or error}.") from error
+
+
+def _made_by_one(uri: str) -> AbstractContextManager[None]:
+    """Wait where another process opens the same SQLite store: two that make it at once break it."""
+    path = Path(uri[len(_SQLITE) :])
+    return one_at_a_time(path.with_name(f".{path.name}.lock")) if uri.startswith(_SQLITE) and path.name else nullcontext()
 
 
 def _absolute(uri: str) -> str:
