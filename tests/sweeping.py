@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kaslite.sweeps.summary import Comparison
+    from kaslite.sweeps.sweeping import Executor
 
 TINY: Mapping[str, Any] = {"n_samples": 60, "num_layers": 1, "hidden_dim": 4, "warm_up_epochs": 1, "adaptation_epochs": 2}
 UNSTABLE = ("wall_s",)
@@ -31,9 +32,9 @@ def begun(source: Path, folder: Path, **flags: Any) -> SweepDirectory:
     return SweepDirectory.create(folder, plan_sweep(source, base_settings({**TINY, **flags})).as_json())
 
 
-def swept(directory: SweepDirectory, workers: int = 0) -> Comparison:
+def swept(directory: SweepDirectory, workers: int = 0, executor: Executor = "processes") -> Comparison:
     """Carry a sweep out, in this process if nothing else is said."""
-    return carry_out_sweep(directory, workers=workers, tell=lambda *_: None)
+    return carry_out_sweep(directory, workers=workers, tell=lambda *_: None, executor=executor)
 
 
 def results(comparison: Comparison) -> dict[str, Mapping[str, Any]]:

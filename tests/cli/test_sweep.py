@@ -87,6 +87,8 @@ def test_a_failing_run_is_exit_code_1_and_a_resumed_sweep_tries_it_again(
         (["sweep", "--resume", "nowhere"], "is not the folder of a sweep"),
         (["sweep", "sweep.yaml", "--resume", "nowhere"], "--resume goes on with the plan in its folder"),
         (["sweep", "sweep.yaml", "--workers", "-1"], "workers is -1"),
+        (["sweep", "sweep.yaml", "--executor", "ray", "--workers", "0"], "with --executor ray it has to be 1 or more"),
+        (["sweep", "grid.yaml"], "lr is an empty list"),
         (["sweep", "sweep.yaml", "--storage", "x"], "has no search section"),
         (["run", "--workers", "2"], "--workers and --yes are for sweeps"),
     ],
@@ -94,7 +96,14 @@ def test_a_failing_run_is_exit_code_1_and_a_resumed_sweep_tries_it_again(
 def test_bad_usage_is_one_sentence_and_nothing_is_made(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
 ) -> None:
-    texts = {"wrong": "lrr: [1]", "empty": "", "text": "lr: [", "many": f"rng_seed: {list(range(10_001))}", "sweep": "lr: 0.1"}
+    texts = {
+        "wrong": "lrr: [1]",
+        "empty": "",
+        "text": "lr: [",
+        "grid": "lr: []",
+        "many": f"rng_seed: {list(range(10_001))}",
+        "sweep": "lr: 0.1",
+    }
     for name, text in texts.items():
         written(folder, text, f"{name}.yaml")
     (folder / "results").mkdir()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import json
 import os
 import shutil
 import signal
@@ -8,8 +10,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 import kaslite
 from kaslite.experiment.config import resolve
@@ -17,20 +22,45 @@ from kaslite.experiment.run import run
 from kaslite.sweeps.directory import SweepDirectory
 from kaslite.sweeps.plan import base_settings
 from kaslite.sweeps.sweeping import SweepPlan, plan_sweep
+from kaslite.telemetry import read_log
 from tests.sweeping import TINY, UNSTABLE, begun, results, swept, written
 
 ROOT = Path(__file__).parents[2]
+GROWING = {"patience": 3, "delta": 1, "adaptation_epochs": 12, "acc_threshold": 1, "blend_steps": 4}
 GRID = "problem_type: spirals, moons\nlr: [0.003, 0.01]\n"
 
 
+def facts_of(run_dir: Path) -> list[dict[str, Any]]:
+    """Return the events of a run without what a clock says."""
+    facts = [dataclasses.asdict(event) for event in read_log(run_dir / "events.jsonl")]
+    for fact in facts:
+        (fact.get("metrics") or {}).pop("wall_s", None)
+    return [{name: value for name, value in fact.items() if name not in ("timestamp", "epoch_duration_s")} for fact in facts]
+
+
+def weights_of(run_dir: Path) -> dict[str, torch.Tensor]:
+    """Return all tensors of the network that a run has grown."""
+    return load_file(run_dir / "model" / "network.safetensors")
+
+
 @pytest.mark.slow
-def test_runs_in_one_process_side_by_side_and_alone_give_the_same_results(tmp_path: Path) -> None:
+def test_runs_in_one_process_side_by_side_and_alone_are_the_same_to_the_last_bit(tmp_path: Path) -> None:
     source = written(tmp_path, GRID)
-    in_a_row, at_once = (swept(begun(source, tmp_path), workers) for workers in (0, 2))
-    assert results(in_a_row) == results(at_once)
-    for planned in reversed([outcome.planned for outcome in in_a_row.outcomes]):
-        alone = run(resolve(planned.settings), tmp_path / "alone").metrics
-        assert {name: value for name, value in alone.items() if name not in UNSTABLE} == results(in_a_row)[planned.name]
+    in_a_row, at_once = begun(source, tmp_path, **GROWING), begun(source, tmp_path, **GROWING)
+    comparison = swept(in_a_row, 0)
+    assert results(comparison) == results(swept(at_once, 2))
+    for planned in reversed([outcome.planned for outcome in comparison.outcomes]):
+        alone = run(resolve(planned.settings), tmp_path / "alone", name=planned.name)
+        assert {name: value for name, value in alone.metrics.items() if name not in UNSTABLE} == results(comparison)[
+            planned.name
+        ]
+        facts, weights = facts_of(alone.run_dir), weights_of(alone.run_dir)
+        assert any(fact["type"] == "seed_germinated" for fact in facts)
+        for directory in (in_a_row, at_once):
+            assert facts_of(directory.path / planned.name) == facts
+            there = weights_of(directory.path / planned.name)
+            assert weights.keys() == there.keys()
+            assert all(torch.equal(weights[name], there[name]) for name in weights)
 
 
 def test_a_sweep_leaves_a_folder_for_each_run_a_summary_a_table_and_a_picture(tmp_path: Path) -> None:
@@ -45,12 +75,17 @@ def test_a_sweep_leaves_a_folder_for_each_run_a_summary_a_table_and_a_picture(tm
     assert directory.picture.exists()
 
 
+@pytest.mark.slow
 def test_two_sweeps_at_once_and_the_same_config_twice_overwrite_nothing(tmp_path: Path) -> None:
     source = written(tmp_path, "lr: 0.01, 0.01\n")
-    first, second = (begun(source, tmp_path) for _ in range(2))
-    found = [results(swept(directory)) for directory in (first, second)]
-    assert found[0] == found[1]
-    assert len({path.parent for path in tmp_path.glob("sweeps/*/run_*/metrics.json")}) == 4
+    flags = [f"--{name}={value}" for name, value in TINY.items()]
+    command = [sys.executable, "-m", "kaslite", "sweep", source, *flags, "--workers", "2", "--results_dir", tmp_path, "--json"]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    first, second = (json.loads(process.communicate(timeout=120)[0]) for process in both)
+    assert first["sweep_dir"] != second["sweep_dir"]
+    assert len(list(tmp_path.glob("sweeps/*/run_*/metrics.json"))) == 4
+    values = {row["objective_value"] for content in (first, second) for row in content["runs"]}
+    assert len(values) == 1
 
 
 def test_every_file_of_a_folder_is_part_of_one_sweep_with_numbers_that_go_on(tmp_path: Path) -> None:

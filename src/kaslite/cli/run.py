@@ -9,6 +9,7 @@ import yaml
 from cyclopts import Parameter
 
 from kaslite.cli.output import Output
+from kaslite.cli.sweep import Carrying
 from kaslite.cli.sweep import carry_out as sweep
 from kaslite.cli.tracking import Tracking
 from kaslite.errors import UsageError
@@ -58,12 +59,11 @@ def run(
         sweep(
             sweep_config,
             given,
+            Carrying(workers, "processes", tracking, output),
             config=config,
-            workers=workers,
             yes=yes,
             results_dir=results_dir,
             dry_run=dry_run,
-            output=output,
         )
         return
     if workers is not None or yes:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from kaslite.cli.output import Output
+from kaslite.cli.tracking import Tracking
 from kaslite.errors import KasliteError, UsageError
 from kaslite.experiment.config import RunConfig  # noqa: TC001  read by the parser
+from kaslite.sweeps.sweeping import Executor  # noqa: TC001  likewise
 
 if TYPE_CHECKING:
     from kaslite.sweeps.directory import SweepDirectory
@@ -27,10 +30,12 @@ def sweep(
     config: Path | None = None,
     resume: Path | None = None,
     workers: int | None = None,
+    executor: Executor = "processes",
     storage: Path | None = None,
     yes: bool = False,
     results_dir: Path = RESULTS,
     dry_run: bool = False,
+    tracking: Tracking = Tracking(),  # noqa: B008  frozen
     output: Output = Output(),  # noqa: B008  frozen
 ) -> None:
     """Run every combination of the values in a sweep file, or search through its ranges; then compare the runs.
@@ -47,7 +52,9 @@ def sweep(
     resume
         The folder of a sweep that was interrupted: go on with it, and run again what failed.
     workers
-        Processes, with one thread each; by default one for each core. 0 runs everything in this one.
+        Runs at a time, in processes with one thread each; by default one for each core. 0 runs everything in this one.
+    executor
+        Who carries the runs out: processes, or ray: the Ray cluster that RAY_ADDRESS names, or one on this machine.
     storage
         A journal file in a folder that several machines see: they share the trials of a search.
     yes
@@ -58,38 +65,87 @@ def sweep(
         List the runs, and run none.
     """
     flags = {} if settings is None else settings.model_dump(mode="json", exclude_unset=True)
-    if workers is not None and workers < 0:
-        raise UsageError(f"workers is {workers}; it has to be 0 or more.")
+    carrying = Carrying(workers, executor, tracking, output)
     if resume is not None:
         _check_alone(source, flags, config, storage)
-        _go_on(resume, workers, output)
+        carrying.go_on(resume)
         return
     if source is None:
         raise UsageError("sweep needs a sweep file or a folder of them, or --resume DIR.")
     carry_out(
         source,
         flags,
+        carrying,
         config=config,
-        workers=workers,
         storage=storage,
         yes=yes,
         results_dir=results_dir,
         dry_run=dry_run,
-        output=output,
     )
+
+
+@dataclass(frozen=True)
+class Carrying:
+    """How the runs of a sweep are carried out, tracked and told."""
+
+    workers: int | None
+    executor: Executor
+    tracking: Tracking
+    output: Output
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 0:
+            raise UsageError(f"workers is {self.workers}; it has to be 0 or more.")
+        if self.workers == 0 and self.executor == "ray":
+            raise UsageError("workers is 0, which runs everything in this process; with --executor ray it has to be 1 or more.")
+
+    def go_on(self, folder: Path) -> None:
+        """Run what is left of the sweep in a folder."""
+        from kaslite.sweeps.directory import SweepDirectory
+        from kaslite.sweeps.sweeping import SweepPlan
+
+        directory = SweepDirectory.find(folder)
+        self.run(directory, SweepPlan.from_json(directory.read_plan()))
+
+    def run(self, directory: SweepDirectory, plan: SweepPlan) -> None:
+        """Run a sweep, and say what came out of it.
+
+        Raises:
+            KasliteError: if one of its runs failed, or all of it.
+        """
+        from functools import partial
+
+        from kaslite.sweeps.sweeping import carry_out_sweep
+
+        self.output.hear_warnings()
+        with self.output.progress() as tell:
+            comparison = carry_out_sweep(
+                directory,
+                workers=self.workers,
+                tell=partial(tell, directory.path.name),
+                executor=self.executor,
+                followers=self.tracking.followers(directory, plan.total),
+            )
+        _say(directory, comparison, self.output)
+        failed = [outcome for outcome in comparison.outcomes if outcome.status == "failed"]
+        if failed:
+            first = failed[0]
+            raise KasliteError(
+                f"{len(failed)} of {len(comparison.outcomes)} runs failed, the first was {first.planned.name}: {first.error} "
+                f"The results of the others are in {directory.path}."
+            )
 
 
 def carry_out(
     source: Path,
     flags: dict[str, Any],
+    carrying: Carrying,
     *,
     config: Path | None,
-    workers: int | None,
     storage: Path | None = None,
     yes: bool,
     results_dir: Path,
     dry_run: bool,
-    output: Output,
 ) -> None:
     """Plan a sweep, and list it or run it."""
     from kaslite.sweeps.directory import SweepDirectory
@@ -98,9 +154,10 @@ def carry_out(
 
     plan = plan_sweep(source, base_settings(flags, config), sure=yes, storage=storage)
     if dry_run:
-        output.say(listed(plan), {"runs": plan.as_json()["runs"], "searches": plan.as_json()["searches"], "total": plan.total})
+        content = plan.as_json()
+        carrying.output.say(listed(plan), {"runs": content["runs"], "searches": content["searches"], "total": plan.total})
         return
-    _run(SweepDirectory.create(results_dir, plan.as_json()), workers, output)
+    carrying.run(SweepDirectory.create(results_dir, plan.as_json()), plan)
 
 
 def listed(plan: SweepPlan) -> str:
@@ -113,30 +170,6 @@ def listed(plan: SweepPlan) -> str:
             f"{', with hyperband' if search.prunes else ''}, for {' and '.join(search.objectives)}"
         )
     return "\n".join([*lines, f"{plan.total} runs"])
-
-
-def _go_on(folder: Path, workers: int | None, output: Output) -> None:
-    from kaslite.sweeps.directory import SweepDirectory
-
-    _run(SweepDirectory.find(folder), workers, output)
-
-
-def _run(directory: SweepDirectory, workers: int | None, output: Output) -> None:
-    from functools import partial
-
-    from kaslite.sweeps.sweeping import carry_out_sweep
-
-    output.hear_warnings()
-    with output.progress() as tell:
-        comparison = carry_out_sweep(directory, workers=workers, tell=partial(tell, directory.path.name))
-    _say(directory, comparison, output)
-    failed = [outcome for outcome in comparison.outcomes if outcome.status == "failed"]
-    if failed:
-        first = failed[0]
-        raise KasliteError(
-            f"{len(failed)} of {len(comparison.outcomes)} runs failed, the first was {first.planned.name}: {first.error} "
-            f"The results of the others are in {directory.path}."
-        )
 
 
 def _say(directory: SweepDirectory, comparison: Comparison, output: Output) -> None:

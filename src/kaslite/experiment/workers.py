@@ -73,7 +73,7 @@ class InThisProcess(Generic[J, R]):
     def next_done(self) -> tuple[J, R | KasliteError]:
         """Carry the oldest out."""
         job = self._jobs.popleft()
-        return job, _outcome(self._carry_out, job)
+        return job, outcome_of(self._carry_out, job)
 
     def __enter__(self) -> Self:
         """Need nothing."""
@@ -143,10 +143,11 @@ def _work(carry_out: Callable[[Any], Any], job: Titled, pipe: Connection) -> Non
     # An interrupt from the keyboard is for the one that waits for all, and that one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    pipe.send(_outcome(carry_out, job))
+    pipe.send(outcome_of(carry_out, job))
 
 
-def _outcome(carry_out: Callable[[J], R], job: J) -> R | KasliteError:
+def outcome_of(carry_out: Callable[[J], R], job: J) -> R | KasliteError:
+    """Carry a job out, and return what came out of it, or how it failed."""
     try:
         return carry_out(job)
     except KasliteError as error:

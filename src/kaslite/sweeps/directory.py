@@ -5,7 +5,9 @@ Two sweeps never share one, nor do two processes go on with the same one at once
 
 from __future__ import annotations
 
+import csv
 import json
+import shutil
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -58,7 +60,7 @@ class SweepDirectory:
         """Make a new folder, named by the time, with a plan in it.
 
         Raises:
-            StorageError: if it cannot be written.
+            StorageError: if it cannot be written; then nothing is left behind.
         """
         sweeps = results / "sweeps"
         try:
@@ -66,7 +68,11 @@ class SweepDirectory:
             directory = cls(make_new(sweeps, datetime.now().astimezone().strftime("%Y%m%d_%H%M%S")))
         except OSError as error:
             raise _cannot_write(sweeps, error) from error
-        directory.write(directory.plan, json.dumps({"format": FORMAT, **plan}) + "\n")
+        try:
+            RunDirectory.write_text(directory.plan, json.dumps({"format": FORMAT, **plan}) + "\n")
+        except OSError as error:
+            shutil.rmtree(directory.path, ignore_errors=True)
+            raise _cannot_write(sweeps, error) from error
         return directory
 
     @classmethod
@@ -99,6 +105,19 @@ class SweepDirectory:
             raise StorageError(f"the plan {self.plan} is damaged, or of another version of kaslite.")
         return plan
 
+    def read_summary(self) -> list[dict[str, str]]:
+        """Return the rows of the summary; none if there is none yet.
+
+        Raises:
+            StorageError: if it cannot be read.
+        """
+        try:
+            return list(csv.DictReader(self.summary.read_text(encoding="utf-8").splitlines()))
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            raise StorageError(f"cannot read the summary {self.summary}: {error}.") from error
+
     def write(self, path: Path, text: str) -> None:
         """Write a file of it, whole or not at all.
 
@@ -108,7 +127,10 @@ class SweepDirectory:
         try:
             RunDirectory.write_text(path, text)
         except OSError as error:
-            raise _cannot_write(path, error) from error
+            raise StorageError(
+                f"cannot write {path}: {error.strerror}; what is finished stays, and when that is mended it goes on with: "
+                f"kaslite sweep --resume {self.path}"
+            ) from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:

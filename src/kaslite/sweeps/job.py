@@ -5,9 +5,11 @@ Not for: the order of runs (`kaslite.sweeps.runner`).
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kaslite.errors import StorageError
 from kaslite.experiment.config import resolve
 from kaslite.experiment.run_directory import RunDirectory
 
@@ -37,6 +39,11 @@ class Job:
         return self.planned.title
 
     @property
+    def gpus(self) -> int:
+        """How many it asks for."""
+        return int(self.planned.settings.get("device") == "cuda")
+
+    @property
     def directory(self) -> RunDirectory:
         """The folder of the run."""
         return RunDirectory(self.folder / self.planned.name)
@@ -47,8 +54,11 @@ def carry_out(job: Job) -> Metrics:
 
     Raises:
         StoppedError: if one of those who watch it has stopped it.
+        StorageError: if the folder of the sweep cannot be seen from here.
         KasliteError: if it fails.
     """
+    if not job.folder.is_dir():
+        raise StorageError(f"{job.folder} is not there on {platform.node()}; every machine has to see the folder of the sweep.")
     from kaslite.experiment.run import run_or_resume  # imports torch, which only the process of a run needs
 
     config = resolve(job.planned.settings)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kaslite.experiment.run_directory import Metrics
     from kaslite.experiment.workers import Workers
     from kaslite.sweeps.directory import SweepDirectory
-    from kaslite.sweeps.job import Watch
+    from kaslite.sweeps.following import Fact
     from kaslite.sweeps.plan import PlannedRun
 
     Tell = Callable[[str, int, int, float], None]
@@ -58,16 +58,15 @@ class Grid:
     Args:
         planned: the runs.
         directory: of the sweep.
-        watches: what gives each run further sinks.
     """
 
-    def __init__(self, planned: Iterable[PlannedRun], directory: SweepDirectory, watches: tuple[Watch, ...] = ()) -> None:
+    def __init__(self, planned: Iterable[PlannedRun], directory: SweepDirectory) -> None:
         self._earlier = []
         self._waiting: deque[Job] = deque()
         for run in planned:
             metrics = RunDirectory(directory.path / run.name).read_metrics()
             if metrics is None:
-                self._waiting.append(Job(run, directory.path, watches))
+                self._waiting.append(Job(run, directory.path))
             else:
                 self._earlier.append(RunOutcome(run, "completed", metrics))
 
@@ -96,6 +95,7 @@ def sweep(
     at_once: int,
     tell: Tell,
     objectives: tuple[str, ...] = (),
+    follow: Callable[[Fact], None] = lambda _: None,
 ) -> Comparison:
     """Carry out all runs, and keep the summary up to date.
 
@@ -107,12 +107,13 @@ def sweep(
         tell: called after each run, with what it was, the number of runs that are over, that of all, and about how many
             seconds the rest will take.
         objectives: what the runs are compared by.
+        follow: called with each run that begins, and how each one ended, those of an earlier sweep here first.
 
     Raises:
         StorageError: if the summary cannot be written; finished runs stay as they are.
         KeyboardInterrupt: with what is kept; the summary is written.
     """
-    course = _Course(directory, sources, at_once, tell, objectives)
+    course = _Course(directory, sources, at_once=at_once, tell=tell, objectives=objectives, follow=follow)
     try:
         with crew:
             course.run(crew)
@@ -129,13 +130,21 @@ class _Course:
     """A sweep on its way."""
 
     def __init__(
-        self, directory: SweepDirectory, sources: Sequence[Source], at_once: int, tell: Tell, objectives: tuple[str, ...]
+        self,
+        directory: SweepDirectory,
+        sources: Sequence[Source],
+        *,
+        at_once: int,
+        tell: Tell,
+        objectives: tuple[str, ...],
+        follow: Callable[[Fact], None],
     ) -> None:
         self._directory = directory
         self._sources = sources
         self._at_once = at_once
         self._tell = tell
         self._objectives = objectives
+        self._follow = follow
         self._outcomes = {run.planned.name: run for source in sources for run in source.earlier()}
         self._running: dict[str, tuple[Source, float]] = {}
         self._took_s: list[float] = []  # of each new run
@@ -159,6 +168,8 @@ class _Course:
 
     def run(self, crew: Workers[Job, Metrics]) -> None:
         """Keep the crew busy until nothing is left."""
+        for outcome in self._outcomes.values():
+            self._follow(outcome)
         while True:
             while len(self._running) < self._at_once and self._begin(crew):
                 pass
@@ -180,6 +191,7 @@ class _Course:
             if job is not None:
                 self._running[job.planned.name] = source, time.monotonic()
                 crew.start(job)
+                self._follow(job.planned)
                 return True
         return False
 
@@ -188,6 +200,7 @@ class _Course:
         source, started = self._running.pop(job.planned.name)
         source.take(job, outcome)
         self._outcomes[job.planned.name] = outcome
+        self._follow(outcome)
         self._took_s.append(time.monotonic() - started)
         if time.monotonic() >= self._write_again_at:
             self.write_summary()

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from kaslite.events import Event
     from kaslite.sweeps.directory import SweepDirectory
-    from kaslite.sweeps.job import Watch
     from kaslite.sweeps.ranges import Range, Search
     from kaslite.sweeps.sweep_file import SweepFile
     from kaslite.telemetry import Sink
@@ -106,7 +105,6 @@ class SearchSource:
         journal: the file that the trials stand in.
         first: number of its first run.
         width: digits of a number.
-        watches: what gives each run further sinks.
     """
 
     def __init__(
@@ -120,10 +118,9 @@ class SearchSource:
         journal: Path,
         first: int,
         width: int,
-        watches: tuple[Watch, ...] = (),
     ) -> None:
         self._file, self._search, self._base, self._directory = file, search, base, directory
-        self._owner, self._first, self._width, self._watches = owner, first, width, watches
+        self._owner, self._first, self._width = owner, first, width
         epochs = _epochs(base, file, search) if search.prunes else None
         self._shared = Shared(journal, _study_name(file, search), search.objectives, epochs)
         self._study = self._shared.study()
@@ -193,8 +190,8 @@ class SearchSource:
         planned = self._planned(number, params)
         self._numbers[planned.name] = number
         epochs = sum(planned.settings.get(name, 0) for name in ("warm_up_epochs", "adaptation_epochs"))
-        pruning: tuple[Watch, ...] = (Pruning(self._shared, number, epochs),) if self._shared.epochs is not None else ()
-        return Job(planned, self._directory.path, (*self._watches, *pruning))
+        watches = (Pruning(self._shared, number, epochs),) if self._shared.epochs is not None else ()
+        return Job(planned, self._directory.path, watches)
 
     def _planned(self, number: int, params: Mapping[str, Any]) -> PlannedRun:
         chosen = {name: _chosen(self._search.ranges[name], name, value) for name, value in params.items()}

@@ -11,14 +11,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kaslite.experiment.run_directory import RunDirectory
 from kaslite.sweeps.objective import badness, natural_objective, on_front
-from kaslite.sweeps.plan import brief, flattened
+from kaslite.sweeps.plan import PlannedRun, brief, flattened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kaslite.experiment.run_directory import Metrics
-    from kaslite.sweeps.plan import PlannedRun
+    from kaslite.sweeps.directory import SweepDirectory
 
 SHOWN = 20
 """Runs in the table; the rest is in the CSV file."""
@@ -87,6 +88,26 @@ class Comparison:
         columns = dict.fromkeys(name for part in range(3) for row in rows for name in row[part])
         merged = [{name: value for part in row for name, value in part.items()} for row in rows]
         return [{name: row.get(name) for name in columns} for row in merged]
+
+
+def outcomes_in(directory: SweepDirectory, known: Mapping[str, PlannedRun]) -> list[RunOutcome]:
+    """Return the runs that are over as the folder of a sweep tells of them, also of one that was killed.
+
+    Args:
+        directory: of the sweep.
+        known: the runs that were planned beforehand, by name.
+
+    Raises:
+        StorageError: if a file cannot be read.
+    """
+    finished = {path.parent.name: {"status": "completed"} for path in sorted(directory.path.glob("run_*/metrics.json"))}
+    rows = {row["run"]: row for row in directory.read_summary() if row.get("run")} | finished
+    outcomes = []
+    for name, row in sorted(rows.items()):
+        metrics = RunDirectory(directory.path / name).read_metrics()
+        planned = known.get(name) or PlannedRun(name, row.get("source", ""), {}, {})
+        outcomes.append(RunOutcome(planned, row["status"], metrics, row.get("error") or None))
+    return outcomes
 
 
 def as_csv(rows: Sequence[Row]) -> str:

@@ -9,7 +9,7 @@ import os
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from kaslite.errors import UsageError
 from kaslite.sweeps.plan import MOST_RUNS, PlannedRun, count_runs, plan_grid
@@ -17,12 +17,19 @@ from kaslite.sweeps.ranges import Search, search_of
 from kaslite.sweeps.sweep_file import SweepFile, read_sweep_files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from kaslite.experiment.run_directory import Metrics
+    from kaslite.experiment.workers import Workers
     from kaslite.sweeps.directory import SweepDirectory
-    from kaslite.sweeps.job import Watch
+    from kaslite.sweeps.following import Fact
+    from kaslite.sweeps.job import Job
     from kaslite.sweeps.runner import Source, Tell
     from kaslite.sweeps.summary import Comparison
+    from kaslite.telemetry.background import Background
+
+Executor = Literal["processes", "ray"]
+"""Who carries the runs out: processes of this machine, or a Ray cluster."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,11 @@ class SweepPlan:
     def total(self) -> int:
         """How many runs there will be."""
         return len(self.runs) + sum(planned.search.n_trials for planned in self.searches)
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """What its runs are compared by, if its searches say so."""
+        return self.searches[0].search.objectives if self.searches else ()
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -127,36 +139,68 @@ def plan_sweep(source: Path, base: Mapping[str, Any], *, sure: bool = False, sto
 
 
 def carry_out_sweep(
-    directory: SweepDirectory, *, workers: int | None, tell: Tell, watches: tuple[Watch, ...] = ()
+    directory: SweepDirectory,
+    *,
+    workers: int | None,
+    tell: Tell,
+    executor: Executor = "processes",
+    followers: Sequence[Background[Fact]] = (),
 ) -> Comparison:
     """Run what has not been run yet of the plan in a folder, and write what it compares to.
 
     Args:
         directory: of the sweep.
-        workers: processes; 0: everything in this one; ``None``: as many as there are cores.
+        workers: runs at a time; 0: everything in this process; ``None``: as many as there are cores, here or in the cluster.
         tell: called after each run, with what it was, the number of runs that are over, that of all, and about how many
             seconds the rest will take.
-        watches: what gives each run further sinks, in its own process.
+        executor: who carries the runs out.
+        followers: who is told of every run that begins and that is over; closed at the end.
 
     Raises:
         KasliteError: if the folder cannot be read or written, or if another process is at it.
     """
-    from kaslite.experiment.workers import InThisProcess, Processes
-    from kaslite.sweeps.job import carry_out
     from kaslite.sweeps.picture import draw
     from kaslite.sweeps.runner import sweep
     from kaslite.sweeps.summary import as_table
 
     plan = SweepPlan.from_json(directory.read_plan())
-    at_once = cores() if workers is None else workers
-    objectives = plan.searches[0].search.objectives if plan.searches else ()
+    held: list[Fact] = []
+
+    def pass_on(fact: Fact) -> None:
+        for follower in followers:
+            follower.write(fact)
+
+    # Followers build networks, which must not be beside a run in this very process.
+    follow = held.append if workers == 0 else pass_on
     with directory.locked():
-        sources = _sources(plan, directory, watches)
-        crew = Processes(carry_out, imports=["kaslite.experiment.run"]) if at_once else InThisProcess(carry_out)
-        comparison = sweep(directory, sources, crew, at_once=max(1, at_once), tell=tell, objectives=objectives)
-        directory.write(directory.comparison, as_table(comparison) + "\n")
-        draw(comparison, directory.picture)
+        try:
+            sources = _sources(plan, directory)
+            crew, at_once = _crew(executor, workers)
+            comparison = sweep(directory, sources, crew, at_once=at_once, tell=tell, objectives=plan.objectives, follow=follow)
+            directory.write(directory.comparison, as_table(comparison) + "\n")
+            draw(comparison, directory.picture)
+            follow(comparison)
+        finally:
+            for fact in held:
+                pass_on(fact)
+            for follower in followers:
+                follower.close()
     return comparison
+
+
+def _crew(executor: Executor, workers: int | None) -> tuple[Workers[Job, Metrics], int]:
+    """Return who carries the runs out, and how many at a time."""
+    from kaslite.experiment.workers import InThisProcess, Processes
+    from kaslite.sweeps.job import carry_out
+
+    if workers == 0:
+        return InThisProcess(carry_out), 1
+    if executor == "processes":
+        return Processes(carry_out, imports=["kaslite.experiment.run"]), workers or cores()
+    from kaslite.experiment.ray_tasks import RayTasks
+
+    tasks: RayTasks[Job, Metrics] = RayTasks(carry_out, cores=workers or cores(), gpus=lambda job: job.gpus)
+    return tasks, workers or tasks.cores
 
 
 def cores() -> int:
@@ -164,10 +208,10 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _sources(plan: SweepPlan, directory: SweepDirectory, watches: tuple[Watch, ...]) -> list[Source]:
+def _sources(plan: SweepPlan, directory: SweepDirectory) -> list[Source]:
     from kaslite.sweeps.runner import Grid
 
-    sources: list[Source] = [Grid(plan.runs, directory, watches)]
+    sources: list[Source] = [Grid(plan.runs, directory)]
     if plan.searches:
         from kaslite.sweeps.search import SearchSource
 
@@ -182,7 +226,6 @@ def _sources(plan: SweepPlan, directory: SweepDirectory, watches: tuple[Watch, .
                 journal=journal,
                 first=planned.first,
                 width=plan.width,
-                watches=watches,
             )
             for planned in plan.searches
         ]

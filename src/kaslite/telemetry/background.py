@@ -1,7 +1,8 @@
 """`Background`: a sink around a slow sink, which it makes and feeds in a thread of its own.
 
 What writes events never waits for it, and never fails because of it: when something goes wrong behind it, that is said once,
-and the rest is left out. The event log has everything, so nothing is lost. Not for: the event log itself.
+and the rest is left out. The event log has everything, so nothing is lost. What a sweep tells of its runs can be passed on in
+the same way. Not for: the event log itself.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ import logging
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Protocol, final
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, final
 
 from kaslite.errors import KasliteError
 from kaslite.events import RunStarted
-from kaslite.telemetry.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kaslite.events import Event
+E = TypeVar("E")
+E_contra = TypeVar("E_contra", contravariant=True)
 
 _log = logging.getLogger("kaslite")
 
@@ -27,8 +28,16 @@ _SHARE = 0.01  # of the time that may be spent on flushing
 _LONGEST_PAUSE_S = 5.0
 
 
-class Batched(Sink, Protocol):
+class Batched(Protocol[E_contra]):
     """A sink that keeps what is written to it until it is told to pass it on."""
+
+    def write(self, event: E_contra) -> None:
+        """Take one event."""
+        ...
+
+    def close(self) -> None:
+        """Pass on the rest; nothing is written afterwards."""
+        ...
 
     def flush(self) -> None:
         """Pass on what was written so far."""
@@ -36,7 +45,7 @@ class Batched(Sink, Protocol):
 
 
 @final
-class Background:
+class Background(Generic[E]):
     """Feeds a sink in a thread, in batches.
 
     Args:
@@ -46,32 +55,34 @@ class Background:
         patience_s: how long `close` waits for the thread.
         check: asked each second meanwhile; raises if there is nothing to wait for.
         remedy: from the name of the run, what a warning adds.
+        whose: what goes on without it, as a warning calls it.
     """
 
     def __init__(
         self,
         what: str,
-        open: Callable[[], Batched],
+        open: Callable[[], Batched[E]],
         *,
         every_s: float = 1.0,
         patience_s: float = 60.0,
         check: Callable[[], object] = lambda: None,
         remedy: Callable[[str], str] = lambda _: "",
+        whose: str = "run",
     ) -> None:
-        self._what, self._open, self._remedy = what, open, remedy
+        self._what, self._open, self._remedy, self._whose = what, open, remedy, whose
         self._every_s, self._patience_s, self._check = every_s, patience_s, check
-        self._events: deque[Event] = deque()
+        self._events: deque[E] = deque()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._failed = False
         self._run_name = ""
 
-    def recall(self, history: Sequence[Event]) -> None:
+    def recall(self, history: Sequence[E]) -> None:
         """Take in the past: for this sink it is like the present."""
         for event in history:
             self.write(event)
 
-    def write(self, event: Event) -> None:
+    def write(self, event: E) -> None:
         """Take an event, and return at once."""
         if self._failed:
             return
@@ -114,7 +125,7 @@ class Background:
         except Exception as error:  # noqa: BLE001  whatever it is, training goes on, and it is said
             self._give_up(" ".join(str(error).split()) or repr(error))
 
-    def _pass_on(self, sink: Batched) -> float:
+    def _pass_on(self, sink: Batched[E]) -> float:
         """Pass on what there is; return for how many seconds to pause then."""
         started_s = time.perf_counter()
         for _ in range(len(self._events)):
@@ -129,6 +140,5 @@ class Background:
         self._failed = True
         self._events.clear()
         remedy = self._remedy(self._run_name)
-        _log.warning(
-            "%s: %s The run goes on without it%s", self._what, why.rstrip(".") + ".", f"; {remedy}." if remedy else "."
-        )
+        then = f"The {self._whose} goes on without it{f'; {remedy}' if remedy else ''}."
+        _log.warning("%s: %s %s", self._what, why.rstrip(".") + ".", then)

@@ -10,21 +10,26 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 from urllib.parse import urlsplit
 
 from kaslite.errors import StorageError
+from kaslite.telemetry.file_lock import one_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
 KEY_TAG = "kaslite.run"
 """The tag by which a run is found again."""
+PARENT_TAG = "mlflow.parentRunId"
+"""The tag by which MLflow knows under which run another is nested."""
 
 _LONGEST_BATCH = 900  # points; MLflow takes 1,000
+_LONGEST_PAGE = 1000  # runs
 _MOST_PARAMS = 100
 _LONGEST_PARAM = 6000
 _LONGEST_TAG = 5000
@@ -81,13 +86,16 @@ class MlflowStore:
         self._address = address
         with self._told_clearly():
             check_answers(address.uri)
-            self._client = _new_client(address.uri)
-            self.experiment_id = self._find_experiment()
+            with _made_by_one(address.uri):
+                self._client = _new_client(address.uri)
+                self.experiment_id = self._find_experiment()
             there = self._client.search_runs([self.experiment_id], f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
             run = there[0] if there else self._create_run(key, name, started_s, tags)
             self.run_id: str = run.info.run_id
             self._params = set(run.data.params)
+            self.metrics: Mapping[str, float] = dict(run.data.metrics)  # the last value of each, as it was found
             self._points = {(p.key, p.step) for name in run.data.metrics for p in self._history(name)}
+            self.last_step: int = max((step for _, step in self._points), default=0)
             if run.info.status != "RUNNING":
                 self._client.update_run(self.run_id, status="RUNNING")
 
@@ -114,6 +122,18 @@ class MlflowStore:
         with self._told_clearly():
             for start in range(0, len(new), _MOST_PARAMS):
                 self._client.log_batch(self.run_id, params=new[start : start + _MOST_PARAMS])
+
+    def finished_children(self) -> set[str]:
+        """Return the names of the runs nested under this one that are finished, and so complete."""
+        asked = f"tags.`{PARENT_TAG}` = '{self.run_id}' AND attributes.status = 'FINISHED'"
+        names, token = set[str](), None
+        with self._told_clearly():
+            while True:
+                page = self._client.search_runs([self.experiment_id], asked, max_results=_LONGEST_PAGE, page_token=token)
+                names |= {str(run.info.run_name) for run in page}
+                token = page.token
+                if not token:
+                    return names
 
     def log_file(self, path: Path, folder: str | None = None) -> None:
         """Upload a file, in place of one of this name."""
@@ -195,6 +215,12 @@ def check_answers(uri: str) -> None:
         socket.create_connection((parts.hostname, parts.port or _PORTS[parts.scheme]), _ANSWERS_WITHIN_S).close()
     except OSError as error:
         raise StorageError(f"the server {uri} does not answer: {error.strerror or error}.") from error
+
+
+def _made_by_one(uri: str) -> AbstractContextManager[None]:
+    """Wait where another process opens the same SQLite store: two that make it at once break it."""
+    path = Path(uri[len(_SQLITE) :])
+    return one_at_a_time(path.with_name(f".{path.name}.lock")) if uri.startswith(_SQLITE) and path.name else nullcontext()
 
 
 def _absolute(uri: str) -> str:

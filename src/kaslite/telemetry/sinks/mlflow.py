@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, final
 from kaslite.errors import UsageError
 from kaslite.events import BlendStrategyChosen, DecisionMade, EpochCompleted, PhaseStarted, RunFinished, RunStarted
 from kaslite.telemetry.analytics import STATE_NUMBERS, SeedStanding, fold_seed_states, seed_id
-from kaslite.telemetry.mlflow_store import MlflowAddress, MlflowStore, Point
+from kaslite.telemetry.mlflow_store import PARENT_TAG, MlflowAddress, MlflowStore, Point
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from kaslite.events import Event
 
@@ -40,6 +40,7 @@ class MlflowSink:
         save_model: writes what is in the run's folder as an MLflow model into a new folder, given both.
         parent_run_id: the MLflow run under which this one is nested, such as a sweep.
         tags: further tags.
+        key: by which the run is found again; by default what its first event says.
 
     Raises:
         StorageError: if the store does not answer or does not take what is logged.
@@ -55,10 +56,11 @@ class MlflowSink:
         save_model: Callable[[Path, Path], None] | None = None,
         parent_run_id: str | None = None,
         tags: Mapping[str, str] | None = None,
+        key: str | None = None,
     ) -> None:
-        self._address = address
+        self._address, self._key = address, key
         self._folder, self._more_files, self._save_model = folder, more_files or {}, save_model
-        self._own_tags = dict(tags or {}) | ({"mlflow.parentRunId": parent_run_id} if parent_run_id else {})
+        self._own_tags = dict(tags or {}) | ({PARENT_TAG: parent_run_id} if parent_run_id else {})
         self._started: RunStarted | None = None
         self._store: MlflowStore | None = None
         self._seeds: Mapping[str, SeedStanding] = {}
@@ -127,8 +129,9 @@ class MlflowSink:
     def _begin(self, event: RunStarted) -> None:
         about = {"mlflow.source.name": "kaslite", "mlflow.source.type": "LOCAL", **_origins(event), **self._own_tags}
         self._started = event
-        self._store = MlflowStore(self._address, key=event.key, name=event.run_name, started_s=event.timestamp, tags=about)
-        self._store.log_params(dict(_flat(event.config)))
+        key = self._key or event.key
+        self._store = MlflowStore(self._address, key=key, name=event.run_name, started_s=event.timestamp, tags=about)
+        self._store.log_params(flat(event.config))
 
     def _take_epoch(self, event: EpochCompleted) -> None:
         measured = {
@@ -217,12 +220,19 @@ def _points(event: Event, values: Mapping[str, float | int | None]) -> list[Poin
     return [Point(key, value, event.epoch, at_ms) for key, value in values.items() if value is not None]
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flat(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return settings as MLflow's parameters: those of a section by dotted names, what is no text as JSON.
+
+    >>> flat({"lr": 0.1, "blending": {"tick": "step"}})
+    {'lr': '0.1', 'blending.tick': 'step'}
+    """
+    named: dict[str, str] = {}
     for name, value in settings.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
+            named |= {f"{name}.{inner}": said for inner, said in flat(value).items()}
         else:
-            yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)
+            named[name] = value if isinstance(value, str) else json.dumps(value)
+    return named
 
 
 def _safe(place: str) -> str:
