@@ -46,7 +46,7 @@ class Tracking:
         sinks: list[Sink] = []
         if not self.no_mlflow and find_spec("mlflow"):
             address = MlflowAddress.from_environment()
-            open_it, answers = partial(mlflow_sink, address, folder), partial(check_answers, address.uri)
+            open_it, answers = partial(_warm_sink, address, folder), partial(check_answers, address.uri)
             sinks.append(Background("MLflow", open_it, check=answers, remedy=partial(_upload_later, folder)))
         if not self.no_tensorboard and find_spec("tensorboard"):
             from kaslite.telemetry.sinks.tensorboard import TensorBoardSink
@@ -72,6 +72,17 @@ def mlflow_sink(address: MlflowAddress, folder: Callable[[str], Path]) -> Mlflow
         more_files={"tensorboard": partial(event_files, RUNS)},
         save_model=save_mlflow_model,
     )
+
+
+def _warm_sink(address: MlflowAddress, folder: Callable[[str], Path]) -> MlflowSink:
+    """Return the same; what MLflow does once in a process it does now, while the run trains, and not when it is over."""
+    from kaslite.experiment.served import warm_up
+    from kaslite.telemetry.mlflow_store import check_answers, import_quietly
+
+    check_answers(address.uri)
+    import_quietly()
+    warm_up()
+    return mlflow_sink(address, folder)
 
 
 def _upload_later(folder: Callable[[str], Path], name: str) -> str:
