@@ -38,7 +38,10 @@ def save_mlflow_model(run: Path, to: Path) -> None:
     """
     source = RunDirectory(run).model
     served = ServedNetwork(read_network(source))
-    _save(to, data_path=source, signature=served.signature(), input_example=served.example())
+    example = served.example()
+    signature = served.signature(example)
+    # Names say enough, and pandas warns of the way in which MLflow writes a table as an example.
+    _save(to, data_path=source, signature=signature, input_example=example if isinstance(example, np.ndarray) else None)
 
 
 def warm_up() -> None:
@@ -92,11 +95,10 @@ class ServedNetwork:
             return self.network.example.numpy()
         return _named(np.stack([self.network.units.inputs.mean] * 2), self._columns)
 
-    def signature(self) -> ModelSignature:
-        """Return what it takes and returns, by name and type."""
+    def signature(self, example: Any) -> ModelSignature:
+        """Return what it takes, such as an example, and what it returns, by name and type."""
         from mlflow.models import ModelSignature
 
-        example = self.example()
         takes, returns = _schema(np.asarray(example), self._columns), self.predict(example)
         return ModelSignature(inputs=takes, outputs=_schema(np.asarray(returns), self._outputs))
 

@@ -141,5 +141,6 @@ def _lines(file: Path, content: bytes) -> Iterator[tuple[int, list[str]]]:
 
 def _delimiter(content: bytes) -> str:
     """Return what stands between the names of the columns: the most frequent one outside of quotes."""
-    head = _QUOTED.sub(rb"\1", content[:_HEAD].removeprefix(codecs.BOM_UTF8)).lstrip().partition(b"\n")[0]
-    return max(",;\t", key=lambda delimiter: head.count(delimiter.encode()))
+    lines = _QUOTED.sub(rb"\1", content[:_HEAD].removeprefix(codecs.BOM_UTF8)).splitlines()
+    header = next((line for line in lines if line.strip(b" ")), b"")
+    return max(",;\t", key=lambda delimiter: header.count(delimiter.encode()))
