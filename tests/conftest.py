@@ -3,6 +3,8 @@ import shutil
 import pytest
 import torch
 
+from kaslite.telemetry.mlflow_file import make_store
+
 
 @pytest.fixture(autouse=True)
 def one_thread():
@@ -31,10 +33,10 @@ def tracked(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
-    """Return an MLflow store without runs, to be copied: to make one takes seconds."""
-    mlflow = pytest.importorskip("mlflow")
+    """Return an MLflow store without runs, to be copied: to make one takes a second."""
+    pytest.importorskip("mlflow")
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    mlflow.MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    make_store(path)
     return path
 
 

@@ -4,34 +4,83 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import closing
+from pathlib import Path
 
 import pytest
+import torch
 
 from kaslite.cli.main import call
 from kaslite.cli.tracking import Tracking
+from kaslite.experiment.config import resolve
+from kaslite.experiment.network_file import read_network
+from kaslite.experiment.run import run
+from kaslite.experiment.served import ServedNetwork
 from tests.course import course
 
 mlflow = pytest.importorskip("mlflow")
 reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 
-GROWING = ["--n_samples", "120", "--warm_up_epochs", "2", "--patience", "3", "--delta", "1", "--blend_steps", "4"]
-QUICK = [*GROWING, "--adaptation_epochs", "12"]
-LONG = [*GROWING, "--adaptation_epochs", "500", "--acc_threshold", "1"]
+SETTINGS = {"n_samples": 120, "warm_up_epochs": 2, "patience": 3, "delta": 1, "blend_steps": 4, "adaptation_epochs": 12}
+QUICK = [part for name, value in SETTINGS.items() for part in (f"--{name}", str(value))]
+EPOCHS = list(range(1, 15))
+LOAD_AND_PREDICT = """
+import json, sys
+import mlflow, numpy, torch
+torch.set_num_threads(1)
+mlflow.set_tracking_uri(sys.argv[1])
+inputs = numpy.array(json.load(sys.stdin))
+print(json.dumps([mlflow.pyfunc.load_model(uri).predict(inputs).tolist() for uri in sys.argv[2:]]))
+"""
+DIE_WHEN_TRACKED = """
+import os, signal, sys, time
+from pathlib import Path
+from kaslite.cli.tracking import Tracking
+from kaslite.experiment import run
+from kaslite.experiment.config import resolve
+from tests.cli.test_tracking import SETTINGS, At, points
+def wait():
+    while not points(Path.cwd(), "train_loss"):
+        time.sleep(0.05)
+die = lambda: os.kill(os.getpid(), signal.SIGKILL)
+results = Path("results")
+tracked = Tracking().sinks(lambda name: results / name)
+run.CHECKPOINT_SHARE = 0.9
+run.run(resolve(SETTINGS), results, [*tracked, At(6, wait), At(10, die)])
+"""
+
+
+class At:
+    """A view that does something at the end of an epoch, and the run waits for it."""
+
+    def __init__(self, epoch, action):
+        self.epoch, self.action = epoch, action
+
+    def write(self, event):
+        if event.type == "epoch_completed" and event.epoch == self.epoch:
+            self.action()
+
+    def recall(self, history):
+        pass
+
+    def close(self):
+        pass
+
+
+def points(home, key):
+    """Return the epochs of which the one run there has a point, read without MLflow."""
+    with closing(sqlite3.connect(home / "mlflow.db")) as store:
+        return [step for (step,) in store.execute("SELECT step FROM metrics WHERE key = ? ORDER BY step", [key])]
 
 
 def client_and_runs(folder, name="kaslite"):
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db")
     return client, client.search_runs([client.get_experiment_by_name(name).experiment_id])
-
-
-def kaslite(*arguments, **options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "kaslite", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    )
 
 
 @pytest.fixture
@@ -69,57 +118,37 @@ def test_the_network_of_a_run_goes_into_the_registry_and_comes_back_in_a_fresh_p
     uri = f"sqlite:///{home}/mlflow.db"
     client.create_registered_model("grown")
     client.create_model_version("grown", f"models:/{run.outputs.model_outputs[0].model_id}", run.info.run_id)
-    code = (
-        "import mlflow, numpy\n"
-        f"mlflow.set_tracking_uri({uri!r})\n"
-        f"for uri in ['models:/grown/1', 'runs:/{run.info.run_id}/model']:\n"
-        "    print(mlflow.pyfunc.load_model(uri).predict(numpy.zeros((3, 2), 'float32')).shape)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["(3, 2)", "(3, 2)"]
+    network = read_network(home / "results" / run.info.run_name / "model")
+    inputs = torch.randn(16, 2, generator=torch.manual_seed(0), dtype=torch.float64)
+    uris = ["models:/grown/1", f"runs:/{run.info.run_id}/model"]
+    command = [sys.executable, "-c", LOAD_AND_PREDICT, uri, *uris]
+    done = subprocess.run(command, input=json.dumps(inputs.tolist()), capture_output=True, text=True, check=True)
+    expected = ServedNetwork(network).predict(inputs.numpy()).tolist()
+    assert json.loads(done.stdout) == [expected, expected]
 
 
 def test_nothing_of_it_is_there_where_it_is_turned_off(home):
     (home / "mlflow.db").unlink()
-    assert (
-        call(
-            [
-                "run",
-                "--n_samples",
-                "60",
-                "--warm_up_epochs",
-                "1",
-                "--adaptation_epochs",
-                "1",
-                "-q",
-                "--no-mlflow",
-                "--no-tensorboard",
-            ]
-        )
-        == 0
-    )
+    assert call(["run", *QUICK, "-q", "--no-mlflow", "--no-tensorboard"]) == 0
     assert {path.name for path in home.iterdir()} == {"results"}
 
 
 @pytest.mark.slow
 def test_a_resumed_run_goes_on_where_it_was_in_both(home):
-    with kaslite("run", *LONG) as process:
-        while not any("phase_2" in log.read_text() for log in home.glob("results/*/events.jsonl")):
-            time.sleep(0.02)
-        while not list(home.glob("results/*/checkpoints/*.safetensors")):
-            time.sleep(0.02)
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
+    root = str(Path(__file__).parents[2])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+    died = subprocess.run([sys.executable, "-c", DIE_WHEN_TRACKED], env=environment, check=False)
+    assert died.returncode == -signal.SIGKILL
     (run_dir,) = (home / "results").iterdir()
+    assert list(run_dir.glob("checkpoints/*.safetensors"))
     assert call(["resume", run_dir.name, "-q"]) == 0
-    client, (run,) = client_and_runs(home)
-    history = client.get_metric_history(run.info.run_id, "train_loss")
-    assert [point.step for point in history] == list(range(1, 503))
+    assert points(home, "train_loss") == points(home, "val_loss") == EPOCHS
+    _, (run,) = client_and_runs(home)
     assert run.info.status == "FINISHED"
     (folder,) = (home / "runs").iterdir()
     reader = reading.EventAccumulator(str(folder), size_guidance={"scalars": 0})
     reader.Reload()
-    assert [point.step for point in reader.Scalars("train/loss")] == list(range(1, 503))
+    assert [point.step for point in reader.Scalars("train/loss")] == EPOCHS
 
 
 def free_port():
@@ -129,7 +158,7 @@ def free_port():
 
 
 class Server:
-    """A real MLflow server, which can be killed and started again."""
+    """A real MLflow server, which can be killed; its store can be used without it, too."""
 
     def __init__(self, home, port):
         self.home, self.port, self.uri = home, port, f"http://127.0.0.1:{port}"
@@ -139,7 +168,7 @@ class Server:
         command = [
             *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"),
             *("--backend-store-uri", f"sqlite:///{self.home}/mlflow.db"),
-            *("--artifacts-destination", str(self.home / "artifacts")),
+            *("--no-serve-artifacts", "--default-artifact-root", str(self.home / "artifacts")),
         ]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.running = subprocess.Popen(command, start_new_session=True, **quiet)
@@ -168,31 +197,25 @@ def server(home):
 
 
 @pytest.mark.slow
-def test_a_server_that_dies_stops_nothing_is_told_once_and_the_run_is_uploaded_later(home, server, capsys, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-    client, deadline = mlflow.MlflowClient(tracking_uri=f"sqlite:///{home}/mlflow.db"), time.monotonic() + 60
-    with kaslite("run", *LONG, "--json") as process:
-        runs = []
-        while not runs or not runs[0].data.metrics:
-            assert time.monotonic() < deadline
+def test_a_server_that_dies_stops_nothing_is_told_once_and_the_run_is_uploaded_later(home, server, caplog, capsys, monkeypatch):
+    def wait_and_kill():
+        while not points(home, "train_loss"):
             time.sleep(0.05)
-            experiment = client.get_experiment_by_name("kaslite")
-            runs = client.search_runs([experiment.experiment_id]) if experiment else []
         server.kill()
-        out, err = process.communicate()
-    assert process.returncode == 0
-    result, run_id = json.loads(out), runs[0].info.run_id
-    (said,) = [line for line in err.splitlines() if "MLflow" in line]
-    assert f"upload it later: kaslite track {result['run_dir']}" in said
-    assert 0 < len(client.get_metric_history(run_id, "train_loss")) < result["epochs"]
-    server.start()
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    tracked = Tracking(no_tensorboard=True).sinks(lambda name: home / "results" / name)
+    done = run(resolve(SETTINGS), home / "results", [*tracked, At(6, wait_and_kill)])
+    (said,) = [record.message for record in caplog.records if "MLflow" in record.message]
+    assert f"upload it later: kaslite track {done.run_dir}" in said
+    assert 0 < len(points(home, "train_loss")) < done.metrics["epochs"]
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
     for _ in range(2):
-        assert call(["track", result["run_dir"], "--json"]) == 0
-        assert json.loads(capsys.readouterr().out)["run_id"] == run_id
-    points = client.get_metric_history(run_id, "train_loss")
-    assert [point.step for point in points] == list(range(1, result["epochs"] + 1))
-    run = client.get_run(run_id)
-    assert (run.info.status, len(run.outputs.model_outputs)) == ("FINISHED", 1)
+        assert call(["track", str(done.run_dir), "--json"]) == 0
+    assert points(home, "train_loss") == points(home, "val_loss") == EPOCHS
+    _, (there,) = client_and_runs(home)
+    assert (there.info.status, len(there.outputs.model_outputs)) == ("FINISHED", 1)
+    assert capsys.readouterr().out.count(there.info.run_id) == 2
 
 
 def test_a_server_that_is_away_delays_nothing(home, monkeypatch, caplog):

@@ -48,9 +48,29 @@ def test_a_run_that_was_not_completed_has_none(tmp_path):
         read_network(tmp_path)
 
 
-def test_a_network_that_does_not_fit_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda tree: tree["host"].clear(), "it is of another host"),
+        (lambda tree: tree["config"].update(colour="red"), "colour is 'red': extra inputs are not permitted"),
+        (lambda tree: tree["config"].update(host="resnet"), "it does not hold 'resnet'"),
+        (lambda tree: tree.pop("outputs"), "it does not hold 'outputs'"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_named(tmp_path, change, complaint):
     path = grown(RUNS["mlp"], tmp_path).model / NETWORK
     tree = read_tree(path)
-    write_tree(path, {**tree, "host": {}})
-    with pytest.raises(StorageError, match="does not fit this kaslite: it is of another host"):
+    change(tree)
+    write_tree(path, tree)
+    with pytest.raises(StorageError, match=f"the network .* does not fit this kaslite: {complaint}"):
         read_network(path.parent)
+
+
+def test_it_knows_what_its_numbers_mean(tmp_path):
+    (tmp_path / "it.csv").write_text("a,b,y\n" + "".join(f"{n},{n % 7},{n / 2}\n" for n in range(80)))
+    settings = {"data": tmp_path / "it.csv", "target": "y", "warm_up_epochs": 0, "adaptation_epochs": 1}
+    directory = RunDirectory(run(resolve(settings), tmp_path).run_dir)
+    units, original = read_network(directory.model).units, reopen(directory).task.units
+    assert (units.columns, units.outputs) == (("a", "b"), ("y",))
+    for one, other in [(units.inputs, original.inputs), (units.target, original.target)]:
+        assert (one.mean.tolist(), one.deviation.tolist()) == (other.mean.tolist(), other.deviation.tolist())

@@ -26,8 +26,10 @@ def test_every_column_but_the_target_is_an_input_in_the_order_of_the_file():
 
 @pytest.mark.parametrize(
     "content",
-    ["a;y\n1;2\n", "a\ty\n1\t2\n", " a , y \n 1 , 2 \n", "a,y\r\n1,2\r\n", "\ufeffa,y\n\n1,2\n\n", '"a","y"\n"1","2"'],
-    ids=["semicolons", "tabs", "blanks", "line ends of Windows", "a byte-order mark and blank lines", "quotes"],
+    [
+        *("a;y\n1;2\n", "a\ty\n1\t2\n", " a , y \n 1 , 2 \n", "a,y\r\n1,2\r\n", "a,y\r1,2\r", "\ufeff\na,y\n\n1,2\n\n"),
+        *('"a","y"\n"1","2"', '"a",y\n1,2', '"a",y\r1,2\n'),
+    ],
 )
 def test_usual_ways_to_write_a_table_are_read_alike(content):
     table = read(content)
@@ -43,6 +45,30 @@ def test_what_a_csv_writer_writes_is_read_back(rows):
     table = read(stream.getvalue())
     assert table.inputs[:, 0].tolist() == [number for number, _ in rows]
     assert table.targets.tolist() == [text for _, text in rows]
+
+
+@given(
+    some.lists(some.tuples(some.floats(-1e9, 1e9), some.sampled_from(["a b", "x", "7"])), min_size=1),
+    some.sampled_from([",", ";", "\t"]),
+)
+def test_a_table_is_read_alike_with_quotes_and_without(rows, between):
+    plain = "".join(f"{x}{between}{y}\n" for x, y in [("x", "y"), *rows])
+    quoted = "".join(f'"{x}"{between}"{y}"\n' for x, y in [("x", "y"), *rows])
+    one, other = read(plain), read(quoted)
+    assert one.inputs.tobytes() == other.inputs.tobytes()
+    assert one.targets.tolist() == other.targets.tolist()
+
+
+def test_the_columns_are_separated_by_what_stands_outside_of_quotes():
+    table = read('"price, net, EUR";"a ""b"", c";y\n1;2;x\n')
+    assert (table.columns, table.targets.tolist()) == (("price, net, EUR", 'a "b", c'), ["x"])
+
+
+def test_a_table_longer_than_a_block_is_read_whole_and_its_places_are_right():
+    rows = "".join(f'{number},"{number % 2}"\n' for number in range(25_000))
+    assert read(f"a,y\n{rows}").inputs[:, 0].tolist() == list(range(25_000))
+    with pytest.raises(DataError, match="line 25002, column 'a' is 'x', which is no number"):
+        read(f"a,y\n{rows}x,1\n")
 
 
 def test_the_header_alone_is_read_without_looking_at_the_rows():
@@ -62,6 +88,7 @@ def test_the_header_alone_is_read_without_looking_at_the_rows():
         ("a,y\n,\n", "it.csv, line 2, column 'a' is missing"),
         ("a,y\n1,2\n3,\n", "it.csv, line 3, column 'y' is missing"),
         ("a,y\nRome,1\n", "it.csv, line 2, column 'a' is 'Rome', which is no number"),
+        ("a,y\n1_000,1\n", "it.csv, line 2, column 'a' is '1_000', which is no number"),
         ("a,y\ninf,1\n", "it.csv, line 2, column 'a' is inf, which is out of range"),
         (b"a,y\n\xff,1\n", "it.csv is no CSV file in UTF-8"),
         ("a,y\n" + "1" * 200_000 + ",1\n", "it.csv is no CSV file in UTF-8: field larger than field limit"),

@@ -40,11 +40,18 @@ def test_texts_that_are_there_are_accepted():
 
 @pytest.mark.parametrize(
     ("texts", "kind"),
-    [(["3", "-1"], "i"), (["3", "1.0"], "f"), (["1e3", "2"], "f"), (["yes", "2"], "U"), (["99999999999999999999", "1"], "f")],
+    [
+        (["3", "-1"], "i"),
+        (["3", "1.0"], "f"),
+        (["1e3", "2"], "f"),
+        (["yes", "2"], "U"),
+        (["99999999999999999999", "1"], "f"),
+        (["1_000", "2"], "U"),
+    ],
 )
 def test_targets_are_integers_if_all_are_or_else_numbers_or_else_texts(texts, kind):
     assert read_targets(texts, place).dtype.kind == kind
 
 
 def test_whether_a_text_is_a_number():
-    assert list(map(is_number, ["1", "-2e3", "x", ""])) == [True, True, False, False]
+    assert list(map(is_number, ["1", "-2e3", "x", "", "1_000"])) == [True, True, False, False, False]

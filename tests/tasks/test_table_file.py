@@ -130,3 +130,13 @@ def test_another_kind_of_file_is_refused_and_so_is_none(tmp_path):
         facts_of(tmp_path / "it.parquet")
     with pytest.raises(UsageError, match="give it: --data"):
         facts_of(None)
+
+
+def test_facts_are_read_once_until_the_file_changes(file, monkeypatch):
+    first = facts_of(save(file))
+    read = []
+    monkeypatch.setattr("kaslite.tasks.table_file.hashlib.sha256", lambda content: read.append(1) or sha256(content))
+    assert facts_of(file) == first
+    assert read == []
+    assert facts_of(save(file, X=INPUTS[:, :1]))["input_dim"] == 1
+    assert read == [1]

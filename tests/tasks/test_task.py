@@ -4,7 +4,8 @@ import torch
 
 from kaslite.errors import DataError
 from kaslite.randomness import generator
-from kaslite.tasks.task import MAX_DEVIATIONS, Split, split_task
+from kaslite.tasks.task import Split, split_task
+from kaslite.tasks.units import MAX_DEVIATIONS
 
 SAMPLES = 500
 

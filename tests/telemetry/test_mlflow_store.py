@@ -2,7 +2,10 @@
 
 import os
 import socket
+import sqlite3
+import threading
 import time
+from contextlib import closing, nullcontext
 
 import pytest
 
@@ -38,6 +41,7 @@ def test_no_point_is_there_twice(store):
     first.log([Point("loss", 1.0, 1, 1000), Point("loss", 0.5, 2, 2000)], {})
     again = opened(store)
     again.log([Point("loss", 0.5, 2, 9000), Point("loss", 0.25, 3, 9001)], {})
+    again.log([Point("loss", 0.25, 3, 9002)], {})
     assert history(store, first.run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 0.25)]
 
 
@@ -81,10 +85,29 @@ def test_a_run_has_one_model_of_a_name(store, tmp_path):
     assert (output.model_id, output.step) == (model_id, 7)
 
 
-def test_a_store_that_fails_is_named_with_the_reason(tmp_path):
-    (tmp_path / "mlflow.db").write_text("no database, but a file of some length" * 100)
-    with pytest.raises(StorageError, match=r"the store .*mlflow\.db failed: .*not a database"):
-        opened(f"sqlite:///{tmp_path}/mlflow.db")
+def test_a_model_that_was_left_half_is_gone_on_with(store):
+    it = opened(store)
+    assert it.new_model("model") == it.new_model("model")
+
+
+def test_a_store_that_is_broken_is_named_with_the_reason_and_what_to_do(tmp_path):
+    file = tmp_path / "mlflow.db"
+    file.write_text("no database, but a file of some length" * 100)
+    with pytest.raises(StorageError, match=r"the store .*mlflow\.db cannot be used: .*not a database; move the file away"):
+        opened(f"sqlite:///{file}")
+    file.unlink()
+    with closing(sqlite3.connect(file)) as half:
+        half.execute("CREATE TABLE experiments (x)")
+    with pytest.raises(StorageError, match=r"MLflow cannot open the store .*mlflow\.db: .*If it is broken, move the file away"):
+        opened(f"sqlite:///{file}")
+
+
+def test_a_folder_instead_of_a_store_is_told_at_once_and_mlflow_is_not_heard(tmp_path, capfd):
+    begun = time.monotonic()
+    with pytest.raises(StorageError, match="make it a file that can be written to"):
+        opened(f"sqlite:///{tmp_path}")
+    assert time.monotonic() - begun < 1
+    assert capfd.readouterr().err == ""
 
 
 def test_a_server_that_is_away_is_told_within_seconds():
@@ -95,6 +118,25 @@ def test_a_server_that_is_away_is_told_within_seconds():
     with pytest.raises(StorageError, match=f"the server {uri} does not answer"):
         opened(uri)
     assert time.monotonic() - begun < 5
+
+
+def test_a_server_that_connects_and_never_answers_is_told_in_time(monkeypatch):
+    monkeypatch.setattr("kaslite.telemetry.mlflow_store._ANSWERS_WITHIN_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(StorageError, match="does not answer: timed out"):
+        check_answers(f"http://127.0.0.1:{mute.getsockname()[1]}")
+
+
+@pytest.mark.parametrize(("answer", "is_one"), [(b"HTTP/1.1 404 Not Found\r\n\r\n", True), (b"SSH-2.0-it\r\n", False)])
+def test_any_answer_to_a_request_is_one(answer, is_one):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            with server.accept()[0] as asked:
+                asked.sendall(answer)
+
+        threading.Thread(target=serve).start()
+        with nullcontext() if is_one else pytest.raises(StorageError, match="does not answer"):
+            check_answers(f"http://127.0.0.1:{server.getsockname()[1]}/below")
 
 
 def test_what_is_no_server_is_not_asked():

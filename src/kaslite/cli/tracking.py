@@ -51,7 +51,7 @@ class Tracking:
         sinks: list[Sink] = []
         if not self.no_mlflow and find_spec("mlflow"):
             address = MlflowAddress.from_environment()
-            open_it, answers = partial(mlflow_sink, address, folder), partial(check_answers, address.uri)
+            open_it, answers = partial(_warm_sink, address, folder), partial(check_answers, address.uri)
             sinks.append(Background("MLflow", open_it, check=answers, remedy=partial(_upload_later, folder)))
         if not self.no_tensorboard and find_spec("tensorboard"):
             from kaslite.telemetry.sinks.tensorboard import TensorBoardSink
@@ -122,6 +122,17 @@ def mlflow_sink(address: MlflowAddress, folder: Callable[[str], Path], runs: Pat
         parent_run_id=nested.get("parent_run_id"),
         key=nested.get("key"),
     )
+
+
+def _warm_sink(address: MlflowAddress, folder: Callable[[str], Path]) -> MlflowSink:
+    """Return the same; what MLflow does once in a process it does now, while the run trains, and not when it is over."""
+    from kaslite.experiment.served import warm_up
+    from kaslite.telemetry.mlflow_store import check_answers, import_quietly
+
+    check_answers(address.uri)
+    import_quietly()
+    warm_up()
+    return mlflow_sink(address, folder)
 
 
 def _upload_later(folder: Callable[[str], Path], name: str) -> str:

@@ -11,6 +11,8 @@ from kaslite.tasks.table_file import read_table
 from kaslite.tasks.task import Task, split_task
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 MOST_NUMBERED_CLASSES = 20
@@ -28,13 +30,22 @@ def load(settings: Any, rng_seed: int) -> Task:
     """
     table = read_table(settings.data, settings.target, settings.data_sha256)
     if is_classification(table.targets, settings.task_type):
-        names, targets = np.unique(table.targets, return_inverse=True)
-        _check_classes(len(names), len(targets))
+        classes, targets = np.unique(table.targets, return_inverse=True)
+        _check_classes(len(classes), len(targets))
+        outputs: Sequence[str] | None = [str(name) for name in classes]
     elif table.targets.dtype.kind == "U":
         raise UsageError("task_type is regression, but the target holds texts; leave it out, or take another target.")
     else:
-        targets = table.targets.astype(np.float64)
-    return split_task("table", table.inputs, targets, train_frac=settings.train_frac, rng_seed=rng_seed)
+        targets, outputs = table.targets.astype(np.float64), table.columns and [settings.target]
+    return split_task(
+        "table",
+        table.inputs,
+        targets,
+        train_frac=settings.train_frac,
+        rng_seed=rng_seed,
+        columns=table.columns,
+        outputs=outputs,
+    )
 
 
 def is_regression(settings: Any) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from kaslite.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,6 +32,7 @@ class Table:
 
     inputs: NDArray[np.float64]  # (rows, columns)
     targets: NDArray[Any]  # (rows,): integers, floating-point numbers or texts
+    columns: tuple[str, ...] | None = None  # names of the inputs, where they have some
 
 
 def check_numbers(values: NDArray[Any], place: Callable[..., str]) -> None:
@@ -58,7 +59,7 @@ def check_texts(values: Iterable[str], place: Callable[[int], str]) -> None:
             raise DataError(f"{place(row)} is missing; {_FILL_IN}")
 
 
-def read_numbers(texts: list[str], place: Callable[[int], str]) -> NDArray[np.float64]:
+def read_numbers(texts: Sequence[str], place: Callable[[int], str]) -> NDArray[np.float64]:
     """Read texts as numbers.
 
     Args:
@@ -69,7 +70,7 @@ def read_numbers(texts: list[str], place: Callable[[int], str]) -> NDArray[np.fl
         DataError: with the place of the first one that is missing, or no number.
     """
     try:
-        numbers = np.array(texts, dtype=np.float64)
+        numbers = _as(np.float64, texts)
     except ValueError:
         check_texts(texts, place)
         row = next(row for row, text in enumerate(texts) if not is_number(text))
@@ -81,12 +82,12 @@ def read_numbers(texts: list[str], place: Callable[[int], str]) -> NDArray[np.fl
     return numbers
 
 
-def read_targets(texts: list[str], place: Callable[[int], str]) -> NDArray[Any]:
+def read_targets(texts: Sequence[str], place: Callable[[int], str]) -> NDArray[Any]:
     """Read texts as integers if all are, or else as numbers, or else as names of classes; arguments as above."""
     check_texts(texts, place)
     for kind in (np.int64, np.float64):
         try:
-            numbers = np.array(texts, dtype=kind)
+            numbers = _as(kind, texts)
         except (ValueError, OverflowError):
             continue
         check_numbers(numbers, place)
@@ -100,4 +101,10 @@ def is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return True
+    return "_" not in text  # which Python reads, and nobody else
+
+
+def _as(kind: type[np.number[Any]], texts: Sequence[str]) -> NDArray[Any]:
+    if any("_" in text for text in texts):
+        raise ValueError
+    return np.array(texts, dtype=kind)

@@ -10,6 +10,7 @@ import hashlib
 import io
 import zipfile
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,14 +41,29 @@ def facts(settings: Any) -> dict[str, Any]:
     """
     if settings.data is None:
         raise UsageError("problem table learns a file of your own; give it: --data FILE.csv --target COLUMN.")
-    content, digest = _read(settings.data, settings.data_sha256)
-    if _is_npz(settings.data):
-        inputs = _array(settings.data, _arrays(settings.data, content), INPUTS)
-        _check_matrix(settings.data, inputs)
-        width = inputs.shape[1]
-    else:
-        width = len(read_header(settings.data, content, settings.target)) - 1
+    width, digest = _facts(settings.data, settings.target, _state(settings.data))
+    _check_digest(settings.data, digest, settings.data_sha256)
     return {"input_dim": width, "data_sha256": digest}
+
+
+@lru_cache(maxsize=16)
+def _facts(file: Path, target: str | None, _state: tuple[int, ...]) -> tuple[int, str]:
+    """Return the number of inputs and the checksum; the many runs of a sweep read a file once, until it changes."""
+    content = _read(file)
+    if not _is_npz(file):
+        return len(read_header(file, content, target)) - 1, _digest(content)
+    inputs = _array(file, _arrays(file, content), INPUTS)
+    _check_matrix(file, inputs)
+    return inputs.shape[1], _digest(content)
+
+
+def _state(file: Path) -> tuple[int, ...]:
+    """Return what changes with the content of a file."""
+    try:
+        state = file.stat()
+    except OSError:
+        return ()  # reading it will tell
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def read_table(file: Path, target: str | None, sha256: str | None) -> Table:
@@ -61,7 +77,8 @@ def read_table(file: Path, target: str | None, sha256: str | None) -> Table:
     Raises:
         KasliteError: as for `facts`, and with the first cell that does not do.
     """
-    content, _ = _read(file, sha256)
+    content = _read(file)
+    _check_digest(file, _digest(content), sha256)
     return _read_npz(file, content, target) if _is_npz(file) else read_csv(file, content, target)
 
 
@@ -74,21 +91,27 @@ def _is_npz(file: Path) -> bool:
     return kind == ".npz"
 
 
-def _read(file: Path, sha256: str | None) -> tuple[bytes, str]:
+def _read(file: Path) -> bytes:
     _is_npz(file)
     try:
         content = file.read_bytes()
     except OSError as error:
         raise StorageError(f"cannot read the data file {file}: {error.strerror}.") from error
-    digest = hashlib.sha256(content).hexdigest()
+    if not content:
+        raise DataError(f"the data file {file} is empty.")
+    return content
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _check_digest(file: Path, digest: str, sha256: str | None) -> None:
     if sha256 is not None and sha256 != digest:
         raise DataError(
             f"the data file {file} is not what it was: its SHA-256 is {digest[:12]}..., and data_sha256 {sha256[:12]}...; put "
             "the old file back, or start a new run without data_sha256."
         )
-    if not content:
-        raise DataError(f"the data file {file} is empty.")
-    return content, digest
 
 
 def _read_npz(file: Path, content: bytes, target: str | None) -> Table:

@@ -6,7 +6,7 @@ Train is learned from, validation controls growth, test is read once, at the end
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,19 +14,15 @@ from torch import Tensor
 
 from kaslite.errors import DataError
 from kaslite.randomness import generator
+from kaslite.tasks.units import Scaling, Units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-MAX_DEVIATIONS = 5.0
-"""Scaled inputs are clipped here: a pixel that is nearly always blank would otherwise be huge when it is not."""
-
 SOFTENING = 1e-8
 """Added to the deviations of spirals and digits: published numbers rest on it. Inputs as small as this it would blur."""
-
-_ROUNDING = 1e-12  # a deviation below this part of the values is rounding: such an input never changes
 
 
 @dataclass(frozen=True)
@@ -66,6 +62,7 @@ class Task:
     validation: Split
     test: Split
     num_classes: int | None  # None for a regression
+    units: Units | None = None  # where inputs are scaled
 
     def __post_init__(self) -> None:
         """Refuse data that nothing can be learned from."""
@@ -114,6 +111,8 @@ def split_task(
     train_frac: float,
     rng_seed: int,
     softening: float = 0.0,
+    columns: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
 ) -> Task:
     """Shuffle, split and scale a data set.
 
@@ -125,27 +124,25 @@ def split_task(
         train_frac: fraction that trains; the rest is halved into validation and test.
         rng_seed: of the run.
         softening: added to the deviations of inputs.
+        columns: names of the features.
+        outputs: names of the classes, or of the number to predict.
 
     Mean and deviation are those of the training split alone. An input that never changes there becomes 0.
     """
     order = torch.randperm(len(targets), generator=generator(rng_seed, "split")).numpy()
     inputs, targets = inputs[order], targets[order]
     first, middle, _ = split_sizes(len(targets), train_frac)
-    if first:
-        inputs = _scaled(inputs, inputs[:first], softening)
-    rows = torch.tensor(inputs.clip(-MAX_DEVIATIONS, MAX_DEVIATIONS), dtype=torch.float32)
+    known = inputs[:first] if first else np.zeros((1, inputs.shape[1]))  # `Task` refuses an empty split by name
     is_regression = np.issubdtype(targets.dtype, np.floating)
-    if is_regression and first:
-        targets = _scaled(targets[:, None], targets[:first, None])
-    labels = torch.tensor(targets, dtype=torch.float32 if is_regression else torch.int64)
+    scaling = Scaling.fitted(targets[:first, None]) if is_regression and first else None
+    units = Units(Scaling.fitted(known, softening), scaling, _names(columns), _names(outputs))
+    if scaling is not None:
+        targets = scaling.scaled(targets[:, None])
+    rows, labels = units.as_inputs(inputs), torch.tensor(targets, dtype=torch.float32 if is_regression else torch.int64)
     parts = (slice(0, first), slice(first, first + middle), slice(first + middle, None))
     train, validation, test = (Split(rows[part], labels[part]) for part in parts)
-    return Task(name, train, validation, test, num_classes=None if is_regression else int(targets.max(initial=0)) + 1)
+    return Task(name, train, validation, test, None if is_regression else int(targets.max(initial=0)) + 1, units)
 
 
-def _scaled(values: NDArray[Any], train: NDArray[Any], softening: float = 0.0) -> NDArray[np.float64]:
-    """Return the values as deviations from the mean of the training split."""
-    deviation = train.std(0) + softening
-    never_changes = deviation <= _ROUNDING * np.abs(train).max(0)
-    scaled: NDArray[np.float64] = (values - train.mean(0)) / np.where(never_changes, np.inf, deviation)
-    return scaled
+def _names(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(names)

@@ -6,14 +6,9 @@ Where the file system has no locks, or the system is no Unix, everybody gets it.
 from __future__ import annotations
 
 import errno
-from contextlib import ExitStack, contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from kaslite.errors import StillGoingError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 try:
     import fcntl
@@ -38,17 +33,3 @@ def lock(file: IO[Any], complaint: str) -> None:
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
-
-
-@contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
-    """Wait until nobody else is inside, in this process or another one; where no file can be locked, nobody waits.
-
-    Args:
-        path: a file for this alone, which is made and stays.
-    """
-    with ExitStack() as held:
-        if fcntl is not None:
-            with suppress(OSError):
-                fcntl.flock(held.enter_context(path.open("w")), fcntl.LOCK_EX)
-        yield

@@ -1,27 +1,28 @@
 """A run in an MLflow store, found again by its key, to which nothing is logged twice.
 
-It speaks to the store through a client with an explicit address: neither MLflow's global state nor the environment is
-changed, so runs of one process do not meet. Importing MLflow takes seconds: `MlflowStore` is made where that does not
-matter. Not for: what is logged of a run; that is `kaslite.telemetry.sinks.mlflow`.
+It speaks to the store through a client with an explicit address: MLflow's global state is not changed, so runs of one process
+do not meet, and the environment only for the moments in which MLflow is imported and a run is ended: it can be told to be
+quiet in no other way. Importing MLflow takes seconds: `MlflowStore` is made where that does not matter.
+Not for: what is logged of a run; that is `kaslite.telemetry.sinks.mlflow`.
 """
 
 from __future__ import annotations
 
+import http.client
 import os
-import socket
+import ssl
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 from urllib.parse import urlsplit
 
 from kaslite.errors import StorageError
-from kaslite.telemetry.file_lock import one_at_a_time
+from kaslite.telemetry.mlflow_file import MOVE_AWAY, SQLITE, check_usable, make_store, sqlite_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from pathlib import Path
 
 KEY_TAG = "kaslite.run"
 """The tag by which a run is found again."""
@@ -33,8 +34,7 @@ _LONGEST_PAGE = 1000  # runs
 _MOST_PARAMS = 100
 _LONGEST_PARAM = 6000
 _LONGEST_TAG = 5000
-_SQLITE = "sqlite:///"
-_PORTS = {"http": 80, "https": 443}
+_SERVERS = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
 _ANSWERS_WITHIN_S = 3.0
 
 
@@ -86,9 +86,8 @@ class MlflowStore:
         self._address = address
         with self._told_clearly():
             check_answers(address.uri)
-            with _made_by_one(address.uri):
-                self._client = _new_client(address.uri)
-                self.experiment_id = self._find_experiment()
+            self._client = _new_client(address.uri)
+            self.experiment_id = self._find_experiment()
             there = self._client.search_runs([self.experiment_id], f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
             run = there[0] if there else self._create_run(key, name, started_s, tags)
             self.run_id: str = run.info.run_id
@@ -105,13 +104,15 @@ class MlflowStore:
             return
         from mlflow.entities import Metric, RunTag
 
-        new = [Metric(p.key, p.value, p.timestamp_ms, p.step) for p in points if (p.key, p.step) not in self._points]
+        metrics = {(p.key, p.step): Metric(p.key, p.value, p.timestamp_ms, p.step) for p in points}
+        new = [metric for at, metric in metrics.items() if at not in self._points]
         batches = [new[start : start + _LONGEST_BATCH] for start in range(0, len(new), _LONGEST_BATCH)]
         named = [RunTag(tag, value[:_LONGEST_TAG]) for tag, value in tags.items()]
         with self._told_clearly():
             check_answers(self._address.uri)
             for batch in batches or ([[]] if named else []):
                 self._client.log_batch(self.run_id, metrics=batch, tags=named)
+                self._points |= {(metric.key, metric.step) for metric in batch}
                 named = []
 
     def log_params(self, params: Mapping[str, str]) -> None:
@@ -141,15 +142,17 @@ class MlflowStore:
             self._client.log_artifact(self.run_id, str(path), folder)
 
     def new_model(self, name: str) -> str | None:
-        """Return the id of a model of this run that is to be filled; ``None`` if it has one of this name already."""
+        """Return the id of a model of this run that is to be filled; ``None`` if it has one of this name that is."""
         with self._told_clearly():
             there = self._client.search_logged_models(
                 [self.experiment_id], f"source_run_id = '{self.run_id}' AND name = '{name}'"
             )
             if any(str(model.status) == "READY" for model in there):
                 return None
-            model = self._client.create_logged_model(self.experiment_id, name, source_run_id=self.run_id)
-            return str(model.model_id)
+            half = next(iter(there), None) or self._client.create_logged_model(
+                self.experiment_id, name, source_run_id=self.run_id
+            )
+            return str(half.model_id)
 
     def fill_model(self, model_id: str, folder: Path, step: int) -> None:
         """Upload the files of a model, and declare it ready: an output of this run at that step."""
@@ -163,6 +166,7 @@ class MlflowStore:
     def end(self, status: str, ended_s: float) -> None:
         """Declare the run ``FINISHED``, ``KILLED`` or ``FAILED``."""
         with self._told_clearly(), _environment(MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true"):
+            check_answers(self._address.uri)
             self._client.set_terminated(self.run_id, status, round(1000 * ended_s))
 
     def _find_experiment(self) -> str:
@@ -199,43 +203,61 @@ class MlflowStore:
 
 
 def check_answers(uri: str) -> None:
-    """Refuse a server that nobody can connect to, within seconds: MLflow's own client would go on trying for minutes.
+    """Refuse a server that does not answer, or a file that cannot be used, within seconds: MLflow would try for minutes.
+
+    Any answer of a server will do: what it thinks of a request, MLflow's client hears.
 
     Raises:
-        StorageError: if it does not answer.
+        StorageError: if there is none.
     """
-    parts = urlsplit(uri)
-    if parts.scheme not in _PORTS or parts.hostname is None:
+    file, parts = sqlite_file(uri), urlsplit(uri)
+    if file is not None:
+        check_usable(file)
+    if parts.scheme not in _SERVERS or parts.hostname is None:
         return
     from requests.utils import get_environ_proxies
 
     if get_environ_proxies(uri):  # it is the proxy that connects
         return
+    server = _SERVERS[parts.scheme](parts.hostname, parts.port, timeout=_ANSWERS_WITHIN_S)
     try:
-        socket.create_connection((parts.hostname, parts.port or _PORTS[parts.scheme]), _ANSWERS_WITHIN_S).close()
-    except OSError as error:
-        raise StorageError(f"the server {uri} does not answer: {error.strerror or error}.") from error
-
-
-def _made_by_one(uri: str) -> AbstractContextManager[None]:
-    """Wait where another process opens the same SQLite store: two that make it at once break it."""
-    path = Path(uri[len(_SQLITE) :])
-    return one_at_a_time(path.with_name(f".{path.name}.lock")) if uri.startswith(_SQLITE) and path.name else nullcontext()
+        server.request("GET", f"{parts.path.rstrip('/')}/health")
+        server.getresponse()
+    except ssl.SSLError:  # it is there; MLflow's client has its own certificates
+        return
+    except (OSError, http.client.HTTPException) as error:
+        why = getattr(error, "strerror", None) or error
+        raise StorageError(f"the server {uri} does not answer: {why}.") from error
+    finally:
+        server.close()
 
 
 def _absolute(uri: str) -> str:
-    start, path = uri[: len(_SQLITE)], uri[len(_SQLITE) :]
-    return f"{_SQLITE}{Path(path).absolute()}" if start == _SQLITE and path else uri
+    file = sqlite_file(uri)
+    return uri if file is None else f"{SQLITE}{file.absolute()}"
+
+
+def import_quietly() -> None:
+    """Import MLflow, which takes seconds, without its telemetry and its notes."""
+    if "mlflow" not in sys.modules:
+        quiet = os.environ.get("MLFLOW_LOGGING_LEVEL", "WARNING")
+        with _environment(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_LOGGING_LEVEL=quiet):  # read when it is imported
+            import mlflow  # noqa: F401
 
 
 def _new_client(uri: str) -> Any:
-    if "mlflow" in sys.modules:
-        from mlflow import MlflowClient
-    else:
-        quiet = os.environ.get("MLFLOW_LOGGING_LEVEL", "WARNING")
-        with _environment(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_LOGGING_LEVEL=quiet):  # read when it is imported
-            from mlflow import MlflowClient
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    import_quietly()
+    from mlflow import MlflowClient
+
+    file = sqlite_file(uri)
+    if file is None:
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    make_store(file)
+    try:
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    except Exception as error:  # MLflow's and SQLAlchemy's have no root in common
+        sentence = _shortened(" ".join(str(error).split()), 300)
+        raise StorageError(f"MLflow cannot open the store {file}: {sentence} If it is broken, {MOVE_AWAY}.") from error
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kaslite.errors import UsageError
+from kaslite.errors import StorageError, UsageError
 from kaslite.events import DecisionMade, GitState, RunResumed
 from kaslite.telemetry.mlflow_store import MlflowAddress, Point
 from kaslite.telemetry.sinks.mlflow import MlflowSink, Plateaus
@@ -42,8 +42,9 @@ def test_every_epoch_has_its_losses_and_accuracies(store):
     track(store, course())
     run = Tracked(store)
     assert run.history("train_loss") == [(n, pytest.approx(1 / n)) for n in (1, 2, 3, 4)]
-    assert [step for step, _ in run.history("val_acc")] == [1, 2, 3, 4]
-    assert {"val_loss", "best_acc", "learning_rate"} <= set(run.run.data.metrics)
+    for key in ("train_loss", "val_loss", "val_acc", "best_acc"):
+        assert [step for step, _ in run.history(key)] == [1, 2, 3, 4], key
+    assert "learning_rate" in run.run.data.metrics
 
 
 def test_every_seed_has_its_alpha_and_its_state_as_a_number(store):
@@ -57,7 +58,7 @@ def test_every_seed_has_its_alpha_and_its_state_as_a_number(store):
 def test_what_was_not_measured_is_absent(store):
     track(store, [started(), epoch(1, val_loss=None), moved(1, "blending", "culled"), epoch(2), finished(number=2)])
     run = Tracked(store)
-    assert [step for step, _ in run.history("val_loss")] == [2, 2]  # of epoch 2, and of the result
+    assert [step for step, _ in run.history("val_loss")] == [2]
     assert [step for step, _ in run.history("seed/blocks.1:0/alpha")] == [1]
     assert "test_r2" not in run.run.data.metrics
 
@@ -108,6 +109,27 @@ def test_the_files_of_a_run_that_has_ended_are_kept(store, tmp_path):
     run = Tracked(store)
     assert run.files() == {"config.yaml", "events.jsonl", "metrics.json", "results_x.log", "tensorboard"}
     assert run.files("tensorboard") == {"tensorboard/other.txt"}
+
+
+def test_a_run_without_a_network_is_uploaded_with_the_rest_and_that_is_said_once(store, tmp_path, caplog):
+    (tmp_path / "config.yaml").touch()
+
+    def save(folder, _):
+        raise StorageError(f"there is no network in {folder}.")
+
+    track(store, course(), folder=lambda _: tmp_path, save_model=save)
+    run = Tracked(store)
+    assert (run.run.info.status, run.files()) == ("FINISHED", {"config.yaml"})
+    assert not run.client.search_logged_models([run.run.info.experiment_id])
+    assert [record.message for record in caplog.records] == [
+        f"MLflow: there is no network in {tmp_path}. The run is there without its network."
+    ]
+
+
+def test_a_run_of_which_something_could_not_be_uploaded_is_not_left_running(store, tmp_path):
+    with pytest.raises(StorageError, match="nowhere"):
+        track(store, course(), folder=lambda _: tmp_path, more_files={"more": lambda _: [tmp_path / "nowhere"]})
+    assert Tracked(store).run.info.status == "KILLED"
 
 
 def test_a_run_can_be_nested_under_another(store):

@@ -8,12 +8,13 @@ Not for: how the store is spoken to; that is `kaslite.telemetry.mlflow_store`.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from kaslite.errors import UsageError
+from kaslite.errors import KasliteError, UsageError
 from kaslite.events import BlendStrategyChosen, DecisionMade, EpochCompleted, PhaseStarted, RunFinished, RunStarted
 from kaslite.telemetry.analytics import STATE_NUMBERS, SeedStanding, fold_seed_states, seed_id
 from kaslite.telemetry.mlflow_store import PARENT_TAG, MlflowAddress, MlflowStore, Point
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from kaslite.events import Event
+
+_log = logging.getLogger("kaslite")
 
 MODEL_NAME = "model"
 
@@ -115,10 +118,12 @@ class MlflowSink:
         self.flush()
         if self._finished is None:
             return
-        assert self._started is not None
-        if self._folder is not None:
-            self._log_files(self._folder(self._started.run_name), self._finished)
-        self._opened.end(_STATUSES[self._finished.status], self._finished.timestamp)
+        status = "KILLED"  # says MLflow of a run of which it has not all
+        try:
+            self._log_folder(self._finished)
+            status = _STATUSES[self._finished.status]
+        finally:
+            self._opened.end(status, self._finished.timestamp)
 
     @property
     def _opened(self) -> MlflowStore:
@@ -152,8 +157,11 @@ class MlflowSink:
         if event.error:
             self._tags["error"] = event.error
 
-    def _log_files(self, folder: Path, finished: RunFinished) -> None:
+    def _log_folder(self, finished: RunFinished) -> None:
         assert self._started is not None
+        if self._folder is None:
+            return
+        folder = self._folder(self._started.run_name)
         for pattern in _FILES:
             for path in sorted(folder.glob(pattern)):
                 self._opened.log_file(path)
@@ -161,17 +169,19 @@ class MlflowSink:
             for path in find(self._started):
                 self._opened.log_file(path, name)
         if self._save_model is not None and finished.status == "completed":
-            self._log_model(folder, finished.epoch)
+            self._log_model(self._save_model, folder, finished.epoch)
 
-    def _log_model(self, folder: Path, step: int) -> None:
-        assert self._save_model is not None
-        model_id = self._opened.new_model(MODEL_NAME)
-        if model_id is None:
-            return
+    def _log_model(self, save: Callable[[Path, Path], None], folder: Path, step: int) -> None:
         with tempfile.TemporaryDirectory() as place:
             saved = Path(place) / MODEL_NAME
-            self._save_model(folder, saved)
-            self._opened.fill_model(model_id, saved, step)
+            try:
+                save(folder, saved)
+            except KasliteError as error:
+                _log.warning("MLflow: %s The run is there without its network.", error)
+                return
+            model_id = self._opened.new_model(MODEL_NAME)
+            if model_id is not None:
+                self._opened.fill_model(model_id, saved, step)
 
 
 @final
