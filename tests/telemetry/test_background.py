@@ -1,4 +1,6 @@
 import logging
+import os
+import sys
 import threading
 import time
 
@@ -129,3 +131,19 @@ def test_a_run_of_which_nothing_was_written_opens_nothing():
     opened = []
     Background("it", lambda: opened.append(1)).close()
     assert opened == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a thread has a priority of its own")
+def test_a_gentle_one_gives_way_and_nothing_else_does():
+    there = []
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+
+    def opened():
+        there.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return Book()
+
+    sink = Background("it", opened, gently=True)
+    sink.write(started())
+    sink.close()
+    assert there == [15]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before

@@ -77,13 +77,15 @@ class Tracking:
 
             runs = RUNS / sweep.path.name
             follow = partial(FollowedRuns, sweep.path, lambda _: TensorBoardSink(runs))
-            followers.append(Background("TensorBoard", follow, patience_s=patience_s, whose="sweep"))
+            followers.append(Background("TensorBoard", follow, patience_s=patience_s, whose="sweep", gently=True))
         if not self.no_mlflow and find_spec("mlflow"):
             address = MlflowAddress.from_environment()
             track, answers = partial(mlflow_sweep, address, sweep), partial(check_answers, address.uri)
             later = f"upload it later: kaslite track {sweep.path}"
             followers.append(
-                Background("MLflow", track, patience_s=patience_s, check=answers, remedy=lambda _: later, whose="sweep")
+                Background(
+                    "MLflow", track, patience_s=patience_s, check=answers, remedy=lambda _: later, whose="sweep", gently=True
+                )
             )
         return followers
 

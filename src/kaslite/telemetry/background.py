@@ -8,6 +8,8 @@ the same way. Not for: the event log itself.
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -26,6 +28,7 @@ _log = logging.getLogger("kaslite")
 
 _SHARE = 0.01  # of the time that may be spent on flushing
 _LONGEST_PAUSE_S = 5.0
+_GENTLE = 15  # of 19
 
 
 class Batched(Protocol[E_contra]):
@@ -56,6 +59,7 @@ class Background(Generic[E]):
         check: asked each second meanwhile; raises if there is nothing to wait for.
         remedy: from the name of the run, what a warning adds.
         whose: what goes on without it, as a warning calls it.
+        gently: whether the thread gives way to other processes, such as those that train; on Linux.
     """
 
     def __init__(
@@ -68,9 +72,10 @@ class Background(Generic[E]):
         check: Callable[[], object] = lambda: None,
         remedy: Callable[[str], str] = lambda _: "",
         whose: str = "run",
+        gently: bool = False,
     ) -> None:
         self._what, self._open, self._remedy, self._whose = what, open, remedy, whose
-        self._every_s, self._patience_s, self._check = every_s, patience_s, check
+        self._every_s, self._patience_s, self._check, self._gently = every_s, patience_s, check, gently
         self._events: deque[E] = deque()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -116,6 +121,8 @@ class Background(Generic[E]):
 
     def _work(self) -> None:
         try:
+            if self._gently and sys.platform == "linux":  # elsewhere a thread has no priority of its own
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _GENTLE)
             sink = self._open()
             pause_s = 0.0
             while not self._closing.wait(pause_s):
