@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -83,7 +84,8 @@ def wait_for_the_store():
 
 def has_parameters():
     try:
-        return sqlite3.connect("mlflow.db").execute("select count(*) from params").fetchone()[0] > 0
+        with closing(sqlite3.connect("mlflow.db")) as store:
+            return store.execute("select count(*) from params").fetchone()[0] > 0
     except sqlite3.OperationalError:
         return False
 

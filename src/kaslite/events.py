@@ -43,7 +43,7 @@ class GitState:
     commit: str | None  # None before the first one
     changes: int  # how many tracked files differ from it
     changed: tuple[str, ...]  # the first hundred of them
-    diff_sha256: str | None  # checksum of all differences; None without any, or if git took too long
+    diff_sha256: str | None  # checksum of all differences; None without any, or if git did not say
 
 
 @dataclass(frozen=True, kw_only=True)

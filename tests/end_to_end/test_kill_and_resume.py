@@ -151,7 +151,7 @@ def test_a_run_that_is_killed_again_and_again_before_it_is_solved_stops_where_it
 
     killed, already = tmp_path / "killed", 0
     process = begin(killed, settings)
-    for moment in (4, len(expected) // 3, len(expected) * 3 // 4):
+    for moment in (4, len(expected) // 3, len(expected) // 2):
         kill_at(process, killed, moment, already)
         (run,) = killed.iterdir()
         already = (run / "events.jsonl").stat().st_size

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -13,8 +14,16 @@ from kaslite.experiment.provenance import checkouts, data_sha256, git_state, ten
 
 
 def git(folder, *words):
-    command = ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    settings = [f"-c{name}" for name in ("user.name=a", "user.email=a@b", "commit.gpgsign=false")]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-C", folder, *settings, *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout.strip()
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """On a busy machine git takes its time."""
+    monkeypatch.setattr(provenance, "GIT_ANSWERS_WITHIN_S", 60)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import torch
 
 from kaslite.errors import DataError, UsageError
 from kaslite.events import GitState, RunStarted, to_line
+from kaslite.experiment import provenance
 from kaslite.experiment import rerun as rerunning
 from kaslite.experiment.config import resolve
 from kaslite.experiment.provenance import Checkouts
@@ -18,6 +19,12 @@ from kaslite.telemetry import read_log
 
 SMALL = {"n_samples": 80, "warm_up_epochs": 1, "adaptation_epochs": 4, "patience": 3, "delta": 10.0, "acc_threshold": 1.0}
 HERE = GitState(commit="1" * 40, changes=0, changed=(), diff_sha256=None)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """On a busy machine git takes its time."""
+    monkeypatch.setattr(provenance, "GIT_ANSWERS_WITHIN_S", 60)
 
 
 @pytest.fixture
@@ -35,12 +42,12 @@ def record(directory, **facts):
 
 def test_a_run_gives_the_same_again_in_a_folder_of_its_own_beside_it(first, caplog):
     files = {path: path.read_bytes() for path in first.path.rglob("*") if path.is_file()}
-    done = rerun(first)
+    done = rerun(first, first.path.parent)
     assert (done.differences, done.changes, caplog.text) == ({}, (), "")
     assert done.result.run_dir == first.path.parent / f"{first.path.name}_rerun"
     assert done.result.metrics["germinated"] > 0
     assert {path: path.read_bytes() for path in first.path.rglob("*") if path.is_file()} == files
-    assert rerun(first).result.run_dir.name.endswith("_rerun_2")
+    assert rerun(first, first.path.parent).result.run_dir.name.endswith("_rerun_2")
 
 
 def test_a_run_that_was_moved_gives_the_same_elsewhere(first, tmp_path):
@@ -51,13 +58,13 @@ def test_a_run_that_was_moved_gives_the_same_elsewhere(first, tmp_path):
 def test_metrics_that_differ_are_told_with_both_values_and_time_is_not_compared(first):
     metrics = first.read_metrics()
     first.write_metrics({**metrics, "val_loss": 0.125, "wall_s": 1e6, "gone": None})
-    done = rerun(first)
+    done = rerun(first, first.path.parent)
     assert done.differences == {"val_loss": (0.125, metrics["val_loss"]), "gone": (None, None)}
 
 
 def test_a_metric_that_the_old_run_did_not_have_yet_is_no_difference(first):
     first.write_metrics({name: value for name, value in first.read_metrics().items() if name != "test_loss"})
-    assert not rerun(first).differences
+    assert not rerun(first, first.path.parent).differences
 
 
 def test_other_versions_and_checkouts_are_warned_of_beforehand(first, monkeypatch, caplog):
@@ -66,7 +73,7 @@ def test_other_versions_and_checkouts_are_warned_of_beforehand(first, monkeypatc
     started = record(first, versions={"torch": "1.0", "jax": "9", "python": "3"}, git=there, kaslite_git=HERE)
     monkeypatch.setattr(rerunning, "versions", lambda: {"torch": "2.0", "python": "3", "numpy": "2"})
     with caplog.at_level(logging.WARNING, "kaslite"):
-        done = rerun(first)
+        done = rerun(first, first.path.parent)
     assert done.changes == (
         "torch was 1.0, and is 2.0",
         "jax was 9, and is not installed",
@@ -79,14 +86,14 @@ def test_other_versions_and_checkouts_are_warned_of_beforehand(first, monkeypatc
 def test_a_checkout_that_is_kaslites_own_is_told_once(first, monkeypatch):
     monkeypatch.setattr(rerunning, "checkouts", lambda: Checkouts(None, None))
     record(first, git=HERE, kaslite_git=HERE)
-    assert len(rerun(first).changes) == 1
+    assert len(rerun(first, first.path.parent).changes) == 1
 
 
 def test_data_that_has_changed_is_refused_and_nothing_is_written(first):
     record(first, data_sha256="0" * 64)
     before = sorted(first.path.parent.iterdir())
     with pytest.raises(DataError, match=r"the data has changed since .* ran: spirals now gives other samples"):
-        rerun(first)
+        rerun(first, first.path.parent)
     assert sorted(first.path.parent.iterdir()) == before
 
 
@@ -95,7 +102,7 @@ def test_a_run_of_a_cuda_device_is_compared_on_the_cpu_where_there_is_none(first
     config = first.config.read_text()
     first.config.write_text(config.replace("device: cpu", "device: cuda"))
     record(first, config=next(read_log(first.events)).config | {"device": "cuda"})
-    done = rerun(first)
+    done = rerun(first, first.path.parent)
     assert done.changes == ("the device was cuda, and is cpu",)
     assert "CUDA is not available" in caplog.text
     assert not done.differences
@@ -104,7 +111,7 @@ def test_a_run_of_a_cuda_device_is_compared_on_the_cpu_where_there_is_none(first
 def test_a_run_without_a_result_is_refused_with_the_way_to_one(first):
     first.metrics.unlink()
     with pytest.raises(UsageError, match=r"has no metrics.json, so there is nothing to compare with; finish it with"):
-        rerun(first)
+        rerun(first, first.path.parent)
 
 
 @pytest.fixture
@@ -121,7 +128,7 @@ def test_a_run_that_began_with_a_trained_host_gives_the_same_again(second):
     started = next(read_log(second.events))
     assert isinstance(started, RunStarted)
     assert len(started.host_sha256) == 64
-    assert not rerun(second).differences
+    assert not rerun(second, second.path.parent).differences
 
 
 def test_a_trained_host_that_has_changed_is_refused_and_nothing_is_written(second, tmp_path):
@@ -129,14 +136,14 @@ def test_a_trained_host_that_has_changed_is_refused_and_nothing_is_written(secon
     other = run(resolve(SMALL | {"controller": "schedule", "rng_seed": 1}), tmp_path / "others").run_dir
     shutil.move(other, tmp_path / "hosts" / "one")
     with pytest.raises(DataError, match=r"the trained host has changed since .*one now holds another one"):
-        rerun(second)
+        rerun(second, second.path.parent)
     assert len(list(second.path.parent.iterdir())) == 1
 
 
 def test_a_trained_host_that_is_gone_is_named(second, tmp_path):
     shutil.rmtree(tmp_path / "hosts" / "one")
     with pytest.raises(UsageError, match=r"host_from is .*one, which is not the folder of a run"):
-        rerun(second)
+        rerun(second, second.path.parent)
 
 
 def test_a_run_of_a_kaslite_that_recorded_less_is_carried_out_anew_as_it_was(first):
@@ -144,5 +151,5 @@ def test_a_run_of_a_kaslite_that_recorded_less_is_carried_out_anew_as_it_was(fir
     known = ("git", "kaslite_git", "data_sha256", "host_sha256")
     old = {name: value for name, value in json.loads(line).items() if name not in known}
     first.events.write_text(f"{json.dumps(old)}\n{rest}")
-    done = rerun(first)
+    done = rerun(first, first.path.parent)
     assert (done.differences, done.changes) == ({}, ())

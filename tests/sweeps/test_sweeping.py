@@ -142,8 +142,9 @@ def test_a_sweep_that_is_interrupted_goes_on_to_the_same_results(tmp_path: Path,
     command = [sys.executable, "-m", "kaslite", "sweep", source, *flags, "--workers", "2", "--results_dir", tmp_path / "cut"]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}"}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("cut/sweeps/*/sweep_summary.csv")) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 180
+    while not list(tmp_path.glob("cut/sweeps/*/sweep_summary.csv")):
+        assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(how)  # to it alone: its workers have to end by themselves
     _, said = process.communicate(timeout=60)

@@ -84,7 +84,7 @@ def test_a_sink_that_is_slow_to_open_keeps_nobody_waiting():
     begun = time.monotonic()
     for event in course():
         sink.write(event)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 5  # it opens after 10
     opened.set()
     sink.close()
     assert book.events == course()
@@ -122,7 +122,7 @@ def test_closing_does_not_wait_for_what_is_known_to_be_away(caplog):
     sink.write(started())
     begun = time.monotonic()
     sink.close()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30  # its patience is 60
     assert [record.message for record in caplog.records] == ["it: it is away. The run goes on without it."]
     stuck.released.set()
 

@@ -106,18 +106,18 @@ def test_a_folder_instead_of_a_store_is_told_at_once_and_mlflow_is_not_heard(tmp
     begun = time.monotonic()
     with pytest.raises(StorageError, match="make it a file that can be written to"):
         opened(f"sqlite:///{tmp_path}")
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 30  # MLflow would try for 51 s
     assert capfd.readouterr().err == ""
 
 
 def test_a_server_that_is_away_is_told_within_seconds():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        uri = f"http://127.0.0.1:{free.getsockname()[1]}"
-    begun = time.monotonic()
-    with pytest.raises(StorageError, match=f"the server {uri} does not answer"):
-        opened(uri)
-    assert time.monotonic() - begun < 5
+        uri = f"http://127.0.0.1:{free.getsockname()[1]}"  # nobody listens there
+        begun = time.monotonic()
+        with pytest.raises(StorageError, match=f"the server {uri} does not answer"):
+            opened(uri)
+    assert time.monotonic() - begun < 30
 
 
 def test_a_server_that_connects_and_never_answers_is_told_in_time(monkeypatch):

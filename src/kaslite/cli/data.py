@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kaslite.cli.output import Output
+from kaslite.errors import UsageError
 from kaslite.experiment.config import resolve
 from kaslite.experiment.problem import GeneratedSettings  # noqa: TC001  read by the parser
 
@@ -35,6 +36,10 @@ def data(
     from kaslite.tasks.points_file import LABEL, check_new, write_points
 
     given = {} if settings is None else {name: getattr(settings, name) for name in settings.model_fields_set}
+    problem = PROBLEMS.get(str(given.get("problem_type")))
+    if problem is not None and problem.draws is None:
+        there = ", ".join(name for name, problem in PROBLEMS.items() if problem.draws is not None)
+        raise UsageError(f"{given['problem_type']} is not generated, so there are no points to write; take one of {there}.")
     config = resolve({**given, "rng_seed": rng_seed})
     check_new(file)
     points, labels = PROBLEMS[config.problem_type].draw(config, rng_seed)

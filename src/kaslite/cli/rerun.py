@@ -18,7 +18,7 @@ def rerun(
     run: str,
     /,
     *,
-    results_dir: Path | None = None,
+    results_dir: Path = RESULTS,
     tracking: Tracking = Tracking(),  # noqa: B008  frozen
     output: Output = Output(),  # noqa: B008  frozen
 ) -> None:
@@ -31,15 +31,14 @@ def rerun(
     run
         Folder of the run, or its name under results/.
     results_dir
-        Folder under which the new run gets a folder of its own; by default the one that holds the old run.
+        Folder under which the new run gets a folder of its own.
     """
     from kaslite.experiment.rerun import rerun as carry_out
     from kaslite.experiment.run_directory import RunDirectory
 
     output.hear_warnings()
     directory = RunDirectory.find(run, RESULTS)
-    results = results_dir or directory.path.resolve().parent
-    done = carry_out(directory, results, [*output.views(), *tracking.sinks(lambda name: results / name)])
+    done = carry_out(directory, results_dir, [*output.views(), *tracking.sinks(lambda name: results_dir / name)])
     verdict = _verdict(done)
     output.say(f"{summary(done.result)}\n{verdict}", {**done.result.metrics, **_content(done, directory.path)})
     if done.differences:

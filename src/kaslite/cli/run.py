@@ -27,6 +27,7 @@ def run(
     *,
     settings: Annotated[RunConfig | None, Parameter(name="*")] = None,
     config: Path | None = None,
+    section: str | None = None,
     sweep_config: Annotated[Path | None, Parameter(alias="-s")] = None,
     workers: int | None = None,
     yes: bool = False,
@@ -43,6 +44,8 @@ def run(
     ----------
     config
         A YAML file with any of these settings.
+    section
+        Of the config file: the section that holds them.
     sweep_config
         A sweep file, or a folder of them: `kaslite sweep` with these flags as its defaults.
     workers
@@ -54,6 +57,8 @@ def run(
     dry_run
         Print the resolved config as YAML, and run nothing.
     """
+    if section is not None and (config is None or sweep_config is not None):
+        raise UsageError("--section is for a single run's config file; give --config FILE, or leave it out.")
     if sweep_config is not None:
         given = {} if settings is None else settings.model_dump(mode="json", exclude_unset=True)
         sweep(
@@ -69,7 +74,7 @@ def run(
     if workers is not None or yes:
         raise UsageError("--workers and --yes are for sweeps; leave them out, or give --sweep_config FILE.")
     flags = {} if settings is None else {name: getattr(settings, name) for name in settings.model_fields_set}
-    resolved = resolve(flags, config)
+    resolved = resolve(flags, config, section)
     if dry_run:
         content = resolved.model_dump(mode="json")
         output.say(yaml.safe_dump(content, sort_keys=False).rstrip(), content)

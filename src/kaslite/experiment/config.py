@@ -98,7 +98,7 @@ class RunConfig(ProblemSettings):
     rng_seed: int = Field(0, ge=0, description="All randomness of the run is derived from it.")
 
 
-def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
+def resolve(flags: Mapping[str, Any], file: Path | None = None, section: str | None = None) -> RunConfig:
     """Merge flags, config file and the settings that suit host and problem into a checked config.
 
     Where only one of host and problem is given, the other is the one that suits it. A setting that is null counts as not given.
@@ -107,7 +107,7 @@ def resolve(flags: Mapping[str, Any], file: Path | None = None) -> RunConfig:
         UsageError: with the first setting that is unknown, out of range, or not for this problem.
         StorageError: if the file cannot be read.
     """
-    read = {} if file is None else read_settings(file)
+    read = {} if file is None else read_settings(file, section=section)
     given = {**read, **flags}
     for name in given:
         if name not in RunConfig.model_fields:
@@ -164,8 +164,8 @@ class _EachKeyOnce(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_settings(file: Path, what: str = "config file") -> dict[str, Any]:
-    """Read a YAML file of ``setting: value`` lines, unchecked.
+def read_settings(file: Path, what: str = "config file", section: str | None = None) -> dict[str, Any]:
+    """Read a YAML file of ``setting: value`` lines, or one section of it, unchecked.
 
     Raises:
         StorageError: if it cannot be read.
@@ -183,7 +183,11 @@ def read_settings(file: Path, what: str = "config file") -> dict[str, Any]:
         return {}
     if not isinstance(content, dict):
         raise UsageError(f"the {what} {file} holds a {type(content).__name__}; it has to hold 'setting: value' lines.")
-    return content
+    if section is None:
+        return content
+    if not isinstance(content.get(section), dict):
+        raise UsageError(f"the {what} {file} has no section {section}; it holds {', '.join(map(str, content))}.")
+    return dict(content[section])
 
 
 def first_complaint(error: ValidationError) -> str:

@@ -103,9 +103,11 @@ def _present_checkout() -> Path | None:
 
 def _git(folder: Path, words: tuple[str, ...]) -> bytes | None:
     command = ("git", "--no-optional-locks", "-C", str(folder), *words)
+    # A hook of git's says in variables which repository it is about: that may be another one.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         return subprocess.run(  # noqa: S603  words of our own
-            command, capture_output=True, check=True, timeout=GIT_ANSWERS_WITHIN_S
+            command, capture_output=True, check=True, timeout=GIT_ANSWERS_WITHIN_S, env=environment
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None

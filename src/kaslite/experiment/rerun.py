@@ -45,14 +45,14 @@ class Rerun:
     changes: tuple[str, ...]  # what has changed around it: versions, checkouts
 
 
-def rerun(directory: RunDirectory, results: Path | None = None, views: Sequence[Sink] = ()) -> Rerun:
+def rerun(directory: RunDirectory, results: Path, views: Sequence[Sink] = ()) -> Rerun:
     """Carry a finished run out anew, in a folder of its own, and compare the metrics.
 
     What has changed around it is warned of beforehand.
 
     Args:
         directory: of the finished run; it is only read.
-        results: the folder under which the new one gets its own; by default that of the old one.
+        results: the folder under which the new one gets its own; not that of a sweep, whose runs are what it holds.
         views: sinks that show the run; closed at its end.
 
     Raises:
@@ -70,10 +70,8 @@ def rerun(directory: RunDirectory, results: Path | None = None, views: Sequence[
     changes = tuple(_changes(recorded))
     for change in changes:
         _log.warning("this is not as it was when %s ran: %s.", directory.path.name, change)
-    folder = directory.path.resolve()
-    result = run(
-        config, results or folder.parent, views, name=f"{folder.name}_rerun", check=partial(_check_same_start, recorded)
-    )
+    name = f"{directory.path.resolve().name}_rerun"
+    result = run(config, results, views, name=name, check=partial(_check_same_start, recorded))
     return Rerun(result, dict(_differences(before, result.metrics)), changes)
 
 
@@ -101,7 +99,7 @@ def _changes(recorded: RunStarted) -> Iterator[str]:
 
 def _checkout_changes(name: str, before: GitState, now: GitState | None) -> Iterator[str]:
     if now != before:
-        yield f"{name} was at {_described(before)}, and is {'gone' if now is None else 'at ' + _described(now)}"
+        yield f"{name} was at {_described(before)}, and is {'not told by git now' if now is None else 'at ' + _described(now)}"
 
 
 def _described(state: GitState) -> str:

@@ -15,6 +15,7 @@ import yaml
 
 from kaslite.errors import StorageError, UsageError
 from kaslite.experiment.config import read_settings, resolve
+from kaslite.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,9 +162,7 @@ class RunDirectory:
     @staticmethod
     def write_text(path: Path, text: str) -> None:
         """Write a file whole or not at all."""
-        half = path.with_name(path.name + ".tmp")
-        half.write_text(text, encoding="utf-8")
-        half.replace(path)
+        write_whole(path, text)
 
 
 def _cannot_write(results: Path, error: OSError) -> StorageError:

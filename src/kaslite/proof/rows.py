@@ -10,6 +10,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from kaslite.errors import StorageError
+from kaslite.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -67,9 +68,7 @@ def write_text(path: Path, text: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_name(path.name + ".tmp")
-        half.write_text(text, encoding="utf-8")
-        half.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}; choose another folder with --results_dir.") from error
 

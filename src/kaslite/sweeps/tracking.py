@@ -47,7 +47,8 @@ class MlflowSweep:
         plan = SweepPlan.from_json(directory.read_plan())
         about = {"mlflow.source.name": "kaslite sweep", "mlflow.source.type": "LOCAL"}
         began_s = directory.plan.stat().st_mtime
-        self._directory, self._objectives, self._total = directory, plan.objectives, plan.total
+        self._directory, self._objectives = directory, plan.objectives
+        self._is_whole = False
         self._parent = MlflowStore(address, key=plan.owner, name=directory.path.name, started_s=began_s, tags=about)
         self._parent.log_params(flat(_settings(plan)))
         self._complete = self._parent.finished_children()
@@ -72,7 +73,8 @@ class MlflowSweep:
         return self._parent.experiment_id
 
     def write(self, event: Fact) -> None:
-        """Take that a run has begun or is over; one that is there whole is left as it is."""
+        """Take that a run has begun or is over, or all of them; one that is there whole is left as it is."""
+        self._is_whole |= isinstance(event, Comparison)
         if isinstance(event, RunOutcome):
             self._outcomes[event.planned.name] = event
             if event.status == "completed" and event.planned.name in self._complete:
@@ -109,7 +111,7 @@ class MlflowSweep:
         return Comparison([self._outcomes[name] for name in sorted(self._outcomes)], self._objectives)
 
     def _status(self) -> str:
-        if len(self._outcomes) < self._total:
+        if not self._is_whole:
             return "KILLED"
         return "FAILED" if any(outcome.status == "failed" for outcome in self._outcomes.values()) else "FINISHED"
 
@@ -128,6 +130,8 @@ def upload(sweep: MlflowSweep, directory: SweepDirectory) -> None:
     facts: list[Fact] = [*over.values(), *begun]
     for fact in facts:
         sweep.write(fact)
+    if directory.comparison.exists():  # it is written when all runs of this machine are over
+        sweep.write(Comparison(list(over.values()), plan.objectives))
     sweep.flush()
     sweep.close()
 

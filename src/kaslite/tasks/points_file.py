@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import csv
 import io
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from kaslite.errors import StorageError, UsageError
+from kaslite.whole_file import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,14 +34,10 @@ def write_points(file: Path, points: NDArray[Any], labels: NDArray[Any]) -> None
         StorageError: if it cannot be written.
     """
     check_new(file)
-    half = file.with_name(file.name + ".tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        half.write_text(_as_csv(points, labels), encoding="utf-8")
-        half.replace(file)
+        write_whole(file, _as_csv(points, labels))
     except OSError as error:
-        with suppress(OSError):
-            half.unlink()
         raise StorageError(f"cannot write the data file {file}: {error.strerror}.") from error
 
 

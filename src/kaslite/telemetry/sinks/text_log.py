@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO, final
 from kaslite.errors import StorageError
 from kaslite.events import RunFinished
 from kaslite.telemetry.words import describe
+from kaslite.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,14 +36,8 @@ class TextLog:
 
     def recall(self, history: Sequence[Event]) -> None:
         """Put the past in the place of what the file holds, whole or not at all."""
-        half = self._path.with_name(self._path.name + ".tmp")
         with self._told_clearly():
-            try:
-                half.write_text("".join(map(_lines, history)), encoding="utf-8")
-                half.replace(self._path)
-            except OSError:
-                half.unlink(missing_ok=True)
-                raise
+            write_whole(self._path, "".join(map(_lines, history)))
 
     def write(self, event: Event) -> None:
         """Append what there is to say of an event."""
