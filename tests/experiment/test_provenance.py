@@ -14,7 +14,7 @@ from kaslite.experiment.provenance import checkouts, data_sha256, git_state, ten
 
 
 def git(folder, *words):
-    settings = [f"-c{name}" for name in ("user.name=a", "user.email=a@b", "commit.gpgsign=false")]
+    settings = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "-C", folder, *settings, *words]
     return subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout.strip()

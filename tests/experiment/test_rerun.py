@@ -77,7 +77,7 @@ def test_other_versions_and_checkouts_are_warned_of_beforehand(first, monkeypatc
     assert done.changes == (
         "torch was 1.0, and is 2.0",
         "jax was 9, and is not installed",
-        "the checkout was at commit 1111111111 with changes in 4 files (a.py, b.py, c.py, ...), and is gone",
+        "the checkout was at commit 1111111111 with changes in 4 files (a.py, b.py, c.py, ...), and is not told by git now",
         "kaslite's checkout was at commit 1111111111, and is at commit 2222222222",
     )
     assert caplog.records[0].message == (f"this is not as it was when {started.run_name} ran: torch was 1.0, and is 2.0.")
