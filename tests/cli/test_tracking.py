@@ -184,6 +184,8 @@ class Server:
             return False
 
     def kill(self):
+        if self.running.poll() is not None:
+            return
         os.killpg(self.running.pid, signal.SIGKILL)
         self.running.wait()
 
