@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kaslite.sweeps.summary import RunOutcome
+from kaslite.sweeps.summary import Comparison, RunOutcome
 from kaslite.sweeps.tracking import MlflowSweep, upload
 from kaslite.telemetry.mlflow_store import MlflowAddress
 from kaslite.telemetry.sinks.mlflow import MlflowSink
@@ -114,8 +114,9 @@ def test_a_sweep_that_is_cut_off_is_killed_there_and_goes_on_in_the_same_run(sto
     parent, children = read(store, cut.run_id)
     assert (parent.info.status, len(children)) == ("KILLED", 1)
     again = tracked(store, directory)
-    for outcome in (first, RunOutcome(second.planned, "completed", second.metrics)):
-        again.write(outcome)
+    outcomes = [first, RunOutcome(second.planned, "completed", second.metrics)]
+    for fact in (*outcomes, Comparison(outcomes)):
+        again.write(fact)
     again.close()
     parent, children = read(store, cut.run_id)
     assert (again.run_id, parent.info.status, len(children)) == (cut.run_id, "FINISHED", 2)
