@@ -95,7 +95,7 @@ def test_an_ablation_is_charged_as_one_more_evaluation():
 
 def test_the_evaluation_of_a_twin_is_charged_too():
     seedless, blending, on_trial = evaluations_around_a_blend(evidence="twin")
-    assert on_trial - 3 * blending == pytest.approx(seedless, rel=0.05)  # it is not probed
+    assert on_trial - 3 * blending == pytest.approx(seedless, rel=0.1)  # it is not probed
 
 
 def rates(**settings):
