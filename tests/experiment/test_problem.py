@@ -50,7 +50,10 @@ def test_the_checksum_of_the_data_is_part_of_the_config_and_the_same_config_neve
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        ({"problem_type": "moons"}, "but moons does not read it; leave it out. It reads n_samples, noise, train_frac."),
+        (
+            {"problem_type": "moons"},
+            "but moons does not read it; leave it out. It reads n_samples, noise, input_dim, train_frac.",
+        ),
         ({"input_dim": 2}, "input_dim is 2, but table has 3 inputs; leave it out."),
         ({"n_samples": 9}, "n_samples is 9, but table does not read it"),
         ({"host": "cnn"}, "host 'cnn' reads image inputs, which table has not"),
@@ -72,7 +75,7 @@ def test_what_does_not_suit_the_data_is_refused(file, given, complaint):
         ({"problem_type": "moons", "n_centers": 3}, "n_centers is 3, but moons does not read it"),
         ({"problem_type": "clusters", "n_centers": 1}, "n_centers is 1: input should be greater than or equal to 2"),
         ({"problem_type": "clusters", "cluster_std": -1}, "cluster_std is -1"),
-        ({"problem_type": "clusters", "noise": 0.3}, "It reads cluster_std, n_centers, n_samples, train_frac."),
+        ({"problem_type": "clusters", "noise": 0.3}, "It reads cluster_std, n_centers, n_samples, input_dim, train_frac."),
         ({"problem_type": "wine", "input_dim": 2}, "input_dim is 2, but wine has 13 inputs; leave it out."),
     ],
 )

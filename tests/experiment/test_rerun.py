@@ -50,6 +50,12 @@ def test_a_run_gives_the_same_again_in_a_folder_of_its_own_beside_it(first, capl
     assert rerun(first, first.path.parent).result.run_dir.name.endswith("_rerun_2")
 
 
+def test_a_config_that_was_edited_is_told_with_what_differs(first):
+    first.config.write_text(first.config.read_text().replace("lr: 0.003", "lr: 0.01"))
+    with pytest.raises(UsageError, match=r"config\.yaml is not what the run began with: lr was 0\.003, and is 0\.01"):
+        rerun(first, first.path.parent)
+
+
 def test_a_run_that_was_moved_gives_the_same_elsewhere(first, tmp_path):
     moved = RunDirectory(shutil.move(first.path, tmp_path / "kept"))
     assert rerun(moved, tmp_path / "new").result.run_dir == tmp_path / "new" / "kept_rerun"

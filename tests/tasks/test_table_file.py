@@ -91,7 +91,7 @@ def test_an_array_that_does_not_do_is_refused(file, arrays, complaint):
 
 def test_an_array_that_is_not_there_is_named_with_those_that_are(tmp_path):
     np.savez(tmp_path / "it.npz", X=INPUTS, labels=CLASSES)
-    with pytest.raises(UsageError, match=r"unknown array 'y': Known are: X, labels\."):
+    with pytest.raises(UsageError, match=r"has no array y; it has X, labels; say with --target"):
         read_table(tmp_path / "it.npz", None, None)
 
 

@@ -100,7 +100,7 @@ def test_a_failure_is_said_once_and_never_raised(broken, caplog):
         sink.close()
     (record,) = caplog.records
     assert record.message.startswith("it: ")
-    assert record.message.endswith("The run goes on without it; do something about spirals_s0.")
+    assert record.message.endswith("The run goes on without it; do something about spirals_s0")
 
 
 def test_closing_waits_no_longer_than_the_patience_goes(caplog):

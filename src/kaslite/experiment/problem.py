@@ -63,7 +63,8 @@ def unread_settings(given: Mapping[str, Any], name: str) -> dict[str, None]:
     reads = PROBLEMS[name].reads
     for setting in sorted(_OF_PROBLEMS - reads):
         if setting in given:
-            accepted = ", ".join([*sorted(reads), "train_frac"])
+            inputs = ["input_dim"] if PROBLEMS[name].input_dim == "input_dim" and PROBLEMS[name].facts is None else []
+            accepted = ", ".join([*sorted(reads), *inputs, "train_frac"])
             raise UsageError(f"{setting} is {given[setting]}, but {name} does not read it; leave it out. It reads {accepted}.")
     return dict.fromkeys(_OF_PROBLEMS - reads)
 

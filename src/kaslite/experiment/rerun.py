@@ -56,7 +56,7 @@ def rerun(directory: RunDirectory, results: Path, views: Sequence[Sink] = ()) ->
         views: sinks that show the run; closed at its end.
 
     Raises:
-        UsageError: if the run is not finished.
+        UsageError: if the run is not finished, or if its config.yaml has been changed.
         DataError: if the data, or the trained host that it began with, is not what it was; before anything is written.
         KasliteError: as from `run`.
     """
@@ -67,6 +67,7 @@ def rerun(directory: RunDirectory, results: Path, views: Sequence[Sink] = ()) ->
             f"`kaslite resume {directory.path}`."
         )
     recorded, config = _read_started(directory), directory.read_config()
+    _check_same_config(recorded, config.model_dump(mode="json"), directory)
     changes = tuple(_changes(recorded))
     for change in changes:
         _log.warning("this is not as it was when %s ran: %s.", directory.path.name, change)
@@ -80,6 +81,16 @@ def _read_started(directory: RunDirectory) -> RunStarted:
     if not isinstance(first, RunStarted):
         raise StorageError(f"the event log {directory.events} does not begin with run_started; it is not that of a whole run.")
     return first
+
+
+def _check_same_config(recorded: RunStarted, config: Mapping[str, object], directory: RunDirectory) -> None:
+    """Refuse a config.yaml that somebody has changed since the run began."""
+    for name, value in recorded.config.items():
+        if config.get(name) != value:
+            raise UsageError(
+                f"{directory.config} is not what the run began with: {name} was {value}, and is {config.get(name)}; put it "
+                "back, or start a new run with `kaslite run --config`."
+            )
 
 
 def _changes(recorded: RunStarted) -> Iterator[str]:

@@ -7,6 +7,7 @@ probabilities, or the number that is predicted; columns have the names that they
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, final
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 
 from kaslite import __version__
+from kaslite.errors import DataError
 from kaslite.experiment.network_file import Network, read_network
 from kaslite.experiment.run_directory import RunDirectory
 
@@ -53,6 +55,7 @@ def warm_up() -> None:
 def _save(to: Path, **content: Any) -> None:
     import mlflow.pyfunc
 
+    warnings.filterwarnings("ignore", ".*An input example was not provided", UserWarning)  # for tables, names say enough
     needs = [f"kaslite=={__version__}", f"torch=={torch.__version__.partition('+')[0]}"]
     mlflow.pyfunc.save_model(to, loader_module=__name__, pip_requirements=needs, **content)
 
@@ -86,7 +89,10 @@ class ServedNetwork:
         if units is None:
             inputs = torch.as_tensor(np.array(model_input), dtype=self.network.example.dtype)
         else:
-            inputs = units.as_inputs(np.asarray(model_input, dtype=np.float64))
+            samples = np.asarray(model_input, dtype=np.float64)
+            if not np.isfinite(samples).all():
+                raise DataError("the samples hold a missing or infinite value; give a number in every column.")
+            inputs = units.as_inputs(samples)
         return _named(self._meaning_of(_apply(self.network, inputs)), self._outputs)
 
     def example(self) -> Any:

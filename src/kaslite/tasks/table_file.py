@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kaslite.errors import DataError, StorageError, UsageError, unknown_name
+from kaslite.errors import DataError, StorageError, UsageError
 from kaslite.tasks.csv_table import read_csv, read_header
 from kaslite.tasks.table_cells import Table, check_numbers, check_texts
 
@@ -140,7 +140,8 @@ def _arrays(file: Path, content: bytes) -> Any:
 
 def _array(file: Path, arrays: Any, name: str) -> NDArray[Any]:
     if name not in arrays:
-        raise unknown_name("array", name, arrays.files)
+        there = ", ".join(arrays.files) or "none"
+        raise UsageError(f"{file} has no array {name}; it has {there}; say with --target which one stands in for y.")
     try:
         array: NDArray[Any] = arrays[name]
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:

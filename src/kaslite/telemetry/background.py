@@ -147,5 +147,5 @@ class Background(Generic[E]):
         self._failed = True
         self._events.clear()
         remedy = self._remedy(self._run_name)
-        then = f"The {self._whose} goes on without it{f'; {remedy}' if remedy else ''}."
+        then = f"The {self._whose} goes on without it{f'; {remedy}' if remedy else '.'}"
         _log.warning("%s: %s %s", self._what, why.rstrip(".") + ".", then)
