@@ -90,12 +90,14 @@ def evaluations_around_a_blend(**settings):
 
 def test_an_ablation_is_charged_as_one_more_evaluation():
     seedless, blending, on_trial = evaluations_around_a_blend()
-    assert on_trial == 3 * blending > 3 * seedless
+    assert blending > seedless
+    assert on_trial == pytest.approx(3 * blending, rel=0.05)  # not all of them are probed
 
 
 def test_the_evaluation_of_a_twin_is_charged_too():
-    seedless, blending, on_trial = evaluations_around_a_blend(evidence="twin")
-    assert on_trial - 3 * blending == pytest.approx(seedless, rel=0.1)  # it is not probed
+    seedless, _, without = evaluations_around_a_blend()
+    _, _, on_trial = evaluations_around_a_blend(evidence="twin")
+    assert on_trial - without == pytest.approx(seedless, rel=0.1)  # it is not probed
 
 
 def rates(**settings):

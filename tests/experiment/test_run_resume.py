@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import logging
 import shutil
@@ -13,6 +14,7 @@ import yaml
 from kaslite.errors import DataError, NewerFormatError, StorageError, UsageError
 from kaslite.events import EpochCompleted
 from kaslite.experiment import run as experiments
+from kaslite.experiment.assembly import assemble
 from kaslite.experiment.config import resolve
 from kaslite.experiment.run import resume, run
 from kaslite.experiment.run_directory import RunDirectory
@@ -60,6 +62,30 @@ def interrupted(tmp_path, epoch=9, error=KeyboardInterrupt, **settings):
         run(resolve(GROWING | settings), tmp_path / "results", [Stop(epoch, error)])
     (path,) = (tmp_path / "results").iterdir()
     return RunDirectory(path)
+
+
+def test_wherever_a_run_is_cut_off_its_next_epoch_costs_the_same():
+    config = resolve(GROWING)
+    whole, spent, states = assemble(config), {}, {}
+
+    def costs(experiment):
+        return experiment.trainer.train_flops.total, experiment.trainer.eval_flops.total
+
+    def after_epoch():
+        epoch = whole.grower.epoch
+        spent[epoch], states[epoch] = costs(whole), copy.deepcopy(whole.state_dict())
+
+    whole.train(after_epoch)
+    for epoch, state in list(states.items())[:-1]:
+        resumed = assemble(config, resumes=True)
+        resumed.load_state_dict(state)
+        with pytest.raises(KeyboardInterrupt):
+            resumed.train(raise_interrupt)
+        assert (resumed.grower.epoch, costs(resumed)) == (epoch + 1, spent[epoch + 1])
+
+
+def raise_interrupt():
+    raise KeyboardInterrupt
 
 
 def facts(directory):

@@ -10,7 +10,7 @@ PACKAGE = Path(kaslite.__file__).parent
 
 SILENT = {
     "__init__.py", "__main__.py", "cli", "dashboard", "errors.py", "events.py", "experiment", "proof", "sweeps",
-    "telemetry", "testing",
+    "telemetry", "testing", "whole_file.py",
 }  # fmt: skip
 """What only shows, stores, judges or checks; of the experiment and the proof, single files compute."""
 

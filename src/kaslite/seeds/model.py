@@ -111,6 +111,7 @@ class SeededModel(PartlyAsleep):
         self.seeds: tuple[Seed, ...] = tuple(seed for layer in self.layers.values() for seed in layer.seeds)
         self.watch = ForwardWatch()
         self.topology_changes = 0  # how often seeds entered or left the forward pass, or the host froze
+        self.probed: tuple[str, ...] = ()  # the layers at which the present pass is looked
         self.live: tuple[Seed, ...] = ()  # those in it, in the order of the layers: nearly that of the pass
         self._points = submodules(host)  # by name, as they were when seeds last entered or left the forward pass
         self._shapes_known = False
@@ -194,10 +195,12 @@ class SeededModel(PartlyAsleep):
         layers = {name: self.layers[name] for name in names or self.layers}
         for layer in layers.values():
             layer.start_probe(host)
+        self.probed = tuple(layers)
         try:
             with torch.compiler.set_stance("force_eager"):
                 yield readings
         finally:
+            self.probed = ()
             probes = {name: layer.stop_probe(host) for name, layer in layers.items()}
         # Not of passes that were cut short: half a reading raises, and would hide why they were.
         for name, probe in probes.items():

@@ -1,4 +1,5 @@
-"""What a run spends in FLOPs: a pass is counted once for each topology of a model and size of a batch, and then looked up.
+"""What a run spends in FLOPs: a pass is counted once for each topology of a model, size of a batch and what is looked at in it,
+and then looked up.
 
 A count depends on nothing else, so a run that was cut off counts on to the same number. A run has a meter of all training
 (steps, shadow training, twins), and one of all evaluations (validation with its probes, ablations, twins).
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    Counts = tuple[int, dict[int, int]]  # a topology, and the FLOPs of a pass by its number of samples
+    Pass = tuple[int, tuple[str, ...]]  # its number of samples, and the layers at which it is looked
+    Counts = tuple[int, dict[Pass, int]]  # a topology, and the FLOPs of each pass
 
 _COUNTED_ALREADY = nullcontext()
 
@@ -32,7 +34,7 @@ class FlopMeter:
     def __init__(self) -> None:
         self.total = 0
         self._counts: WeakKeyDictionary[nn.Module, Counts] = WeakKeyDictionary()
-        self._last: tuple[nn.Module | None, int, dict[int, int]] = None, -1, {}  # likewise, of the model that came last
+        self._last: tuple[nn.Module | None, int, dict[Pass, int]] = None, -1, {}  # likewise, of the model that came last
 
     def spending(self, model: nn.Module, samples: int) -> AbstractContextManager[None]:
         """Add what one pass costs that is carried out inside: by its count if there is one, or else it is counted.
@@ -41,17 +43,18 @@ class FlopMeter:
             model: what the samples pass; a `SeededModel` is counted anew when seeds have entered or left its forward pass.
             samples: how many.
         """
-        topology = model.topology_changes if isinstance(model, SeededModel) else 0
+        topology, probed = (model.topology_changes, model.probed) if isinstance(model, SeededModel) else (0, ())
         last, known, counts = self._last
         if last is not model or known != topology:
             counts = self._counts_of(model, topology)
             self._last = model, topology, counts
-        if samples not in counts:
-            return self._counting(model, samples, counts)
-        self.total += counts[samples]
+        one = samples, probed
+        if one not in counts:
+            return self._counting(model, one, counts)
+        self.total += counts[one]
         return _COUNTED_ALREADY
 
-    def _counts_of(self, model: nn.Module, topology: int) -> dict[int, int]:
+    def _counts_of(self, model: nn.Module, topology: int) -> dict[Pass, int]:
         known, counts = self._counts.get(model, (-1, {}))
         if known != topology:
             counts = {}
@@ -59,10 +62,10 @@ class FlopMeter:
         return counts
 
     @contextmanager
-    def _counting(self, model: nn.Module, samples: int, counts: dict[int, int]) -> Iterator[None]:
+    def _counting(self, model: nn.Module, one: Pass, counts: dict[Pass, int]) -> Iterator[None]:
         with _sums_begun_anew(model), FlopCount() as count:
             yield
-        counts[samples] = count.total
+        counts[one] = count.total
         self.total += count.total
 
 
