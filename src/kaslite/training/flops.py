@@ -1,8 +1,8 @@
-"""What a run spends in FLOPs: a pass is counted once for each topology of a model, size of a batch and what is looked at in it,
-and then looked up.
+"""What a run spends in FLOPs: a pass is counted once for each topology of a model and size of a batch, and then looked up.
 
-A count depends on nothing else, so a run that was cut off counts on to the same number. A run has a meter of all training
-(steps, shadow training, twins), and one of all evaluations (validation with its probes, ablations, twins).
+Passes that are looked at by probes are counted apart. A count depends on nothing else, so a run that was cut off counts on to
+the same number. A run has a meter of all training (steps, shadow training, twins), and one of all evaluations (validation with
+its probes, ablations, twins).
 Left out: optimizers, and what looks at gradients just before they step. Not for: the rule by which operations are counted
 (`kaslite.blueprints.counting`), or what a blueprint costs by itself (`kaslite.blueprints.cost`).
 """
