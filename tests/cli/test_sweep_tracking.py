@@ -49,7 +49,9 @@ def test_a_sweep_and_its_runs_are_in_both_without_being_asked_for(
     assert all(len(client.get_metric_history(run.info.run_id, "val_acc")) == EPOCHS for run in children)
     assert all(len(run.outputs.model_outputs) == 1 and run.info.status == "FINISHED" for run in children)
     files = {file.path for run in children for file in client.list_artifacts(run.info.run_id)}
-    assert files > {"config.yaml", "events.jsonl", "metrics.json", "tensorboard"}
+    logs = {name for name in files if name.startswith("results_") and name.endswith(".log")}
+    assert logs
+    assert files - logs == {"config.yaml", "events.jsonl", "metrics.json", "tensorboard"}
     assert parent.data.tags["best_run"] == result["best"]["run"]
     for row in result["runs"]:
         reader = reading.EventAccumulator(str(home / "runs" / parent.info.run_name / row["run"]))
