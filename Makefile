@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # What the tests need; later rooms add their extras here.
-EXTRAS := dev,pipeline,ray,search,tracking
+EXTRAS := dev,pipeline,ray,search,tracking,web
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast lint bench prove-quick results constraints picture

@@ -47,6 +47,15 @@ class GitState:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Submodule:
+    """A part of the host."""
+
+    name: str
+    kind: str  # its class
+    params: int  # of all that is in it
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunStarted(_Fact):
     """First line of every log."""
 
@@ -62,6 +71,7 @@ class RunStarted(_Fact):
     kaslite_git: GitState | None = None  # likewise of kaslite itself, if it is not an installed package
     data_sha256: str | None = None  # checksum of the three splits, as they were loaded
     host_sha256: str | None = None  # of the trained host that it began with, if there is one
+    submodules: tuple[Submodule, ...] = ()  # of the host, each before its own parts; empty: not told
 
     @property
     def key(self) -> str:
@@ -127,6 +137,8 @@ class DecisionMade(_Fact):
     seed: int | None = None
     blueprint_id: str | None = None
     refusal: str | None = None
+    plateau_counter: int | None = None  # epochs over which the loss has not surely fallen, once this was decided
+    patience: int | None = None  # how many of them are a plateau; None, like the counter: the controller counts none
 
 
 @dataclass(frozen=True, kw_only=True)

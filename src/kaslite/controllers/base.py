@@ -6,7 +6,7 @@ Not for: carrying decisions out; only `kaslite.training` does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,3 +114,11 @@ class Controller(Protocol):
     def decide(self, observation: Observation) -> Decision | Sequence[Decision]:
         """Return what to do now; several things are done in their order."""
         ...
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A controller that counts how long learning has been stuck; who watches a run is told."""
+
+    patience: int  # epochs
+    plateau_counter: int  # epochs over which the loss has not surely fallen; at ``patience`` it grows something if it can

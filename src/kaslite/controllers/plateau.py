@@ -74,6 +74,7 @@ class Plateau:
         self.probation_epochs = probation_epochs
         self.trial_epochs = trial_epochs
         self.stop_when_solved = stop_when_solved
+        self.plateau_counter = 0  # epochs in the window if the loss did not surely fall over them, else 0
         self._losses: deque[float] = deque(maxlen=patience)  # since the last seed was settled
         self._germinations = 0
 
@@ -88,6 +89,7 @@ class Plateau:
 
     def decide(self, observation: Observation) -> Decision:
         """Settle the seed that is growing, or else see whether it is time for the next one."""
+        self.plateau_counter = 0
         growing = [seed for seed in observation.seeds if seed.state in GROWING]
         if growing:
             self._losses.clear()
@@ -132,11 +134,13 @@ class Plateau:
         if loss is None or not math.isfinite(loss):
             return Wait("there is no finite validation loss to judge by")
         self._losses.append(loss)
+        if len(self._losses) >= 3 and is_plateau(self._losses, self.delta):
+            self.plateau_counter = len(self._losses)
         if accuracy is not None and accuracy >= self.acc_threshold:
             return self._rest(observation, f"accuracy {accuracy:.4f} has reached {self.acc_threshold}")
         if len(self._losses) < self.patience:
             return Wait(f"{len(self._losses)} of {self.patience} epochs seen")
-        if not is_plateau(self._losses, self.delta):
+        if not self.plateau_counter:
             return Wait("the loss is falling")
         return self._germinate(observation)
 
@@ -145,7 +149,7 @@ class Plateau:
         is_fading = any(seed.state is SeedState.CULLED for seed in observation.seeds)
         if not self.stop_when_solved or is_fading or len(self._losses) < self.patience:
             return Wait(reached)
-        if not is_plateau(self._losses, self.delta):
+        if not self.plateau_counter:
             return Wait(f"{reached}, and the loss is falling")
         return Stop(f"{reached}, nothing grows, and the loss did not fall in {self.patience} epochs")
 
@@ -159,6 +163,7 @@ class Plateau:
         choices = observation.blueprints[seed.layer]
         choice = choices[self._germinations % len(choices)]
         self._germinations += 1
+        self.plateau_counter = 0
         self._losses.clear()
         return Germinate(seed.layer, seed.seed, choice, reason=f"the loss did not fall in {self.patience} epochs")
 

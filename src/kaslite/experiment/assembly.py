@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from kaslite.errors import DataError, UsageError
-from kaslite.events import RunStarted, finite_or_none
+from kaslite.events import RunStarted, Submodule, finite_or_none
 from kaslite.experiment.blending import blending_of
 from kaslite.experiment.controllers import CONTROLLERS, check_places, plan_of
 from kaslite.experiment.provenance import checkouts, data_sha256, tensors_sha256, versions
@@ -118,6 +118,7 @@ class Experiment:
             **checkouts()._asdict(),
             data_sha256=data_sha256(self.task),
             host_sha256=self.host_sha256,
+            submodules=_submodules(self.model.host),
         )
 
     def train(self, after_epoch: Callable[[], None]) -> None:
@@ -259,6 +260,12 @@ def _epoch_steps(config: RunConfig, task: Task) -> int:
             f"{config.batch_size}; make it smaller, or leave it out to take all."
         )
     return config.epoch_steps or there
+
+
+def _submodules(host: nn.Module) -> tuple[Submodule, ...]:
+    return tuple(
+        Submodule(name=name, kind=type(part).__name__, params=_count(part)) for name, part in host.named_modules() if name
+    )
 
 
 def _count(model: nn.Module) -> int:

@@ -15,7 +15,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from kaslite.blending import BlendingConfig
-from kaslite.controllers.base import Advance, Cull, Decision, Fossilize, Germinate, Observation, Stop, Wait
+from kaslite.controllers.base import Advance, Cull, Decision, Fossilize, Germinate, Observation, Patient, Stop, Wait
 from kaslite.errors import RefusedError, StorageError, UsageError
 from kaslite.events import DecisionMade, Event
 from kaslite.lifecycle import ISOLATED, SeedState
@@ -211,14 +211,16 @@ class Grower:
 
     def decide(self, observation: Observation) -> list[Event]:
         """Ask the controller, carry out what it decides, and return the events since the last call."""
-        for decision in _decisions(self.controller.decide(observation)):
+        decisions = _decisions(self.controller.decide(observation))
+        patient = self.controller if isinstance(self.controller, Patient) else None
+        for decision in decisions:
             refusal = None
             try:
                 consequences = self._transitions.carry_out(decision)
             except RefusedError as error:
                 consequences, refusal = [], str(error)
             self._settle(consequences)
-            self._record(_decision_made(decision, observation.epoch, refusal), *consequences)
+            self._record(_decision_made(decision, observation.epoch, refusal, patient), *consequences)
         return self._take_events()
 
     def apply(self, decision: Decision) -> list[Event]:
@@ -357,7 +359,7 @@ def _decisions(answer: Decision | Sequence[Decision]) -> list[Decision]:
     return decisions
 
 
-def _decision_made(decision: Decision, epoch: int, refusal: str | None) -> DecisionMade:
+def _decision_made(decision: Decision, epoch: int, refusal: str | None, patient: Patient | None) -> DecisionMade:
     return DecisionMade(
         epoch=epoch,
         decision=_NAMES[type(decision)],
@@ -366,4 +368,6 @@ def _decision_made(decision: Decision, epoch: int, refusal: str | None) -> Decis
         seed=getattr(decision, "seed", None),
         blueprint_id=getattr(decision, "blueprint", None),
         refusal=refusal,
+        plateau_counter=None if patient is None else patient.plateau_counter,
+        patience=None if patient is None else patient.patience,
     )
