@@ -182,3 +182,29 @@ def test_one_that_goes_on_from_another_ones_state_stops_when_that_one_would_have
 @pytest.mark.parametrize("accuracy", [None, 0.94])
 def test_what_is_no_classification_or_not_solved_is_not_stopped(accuracy):
     assert Stop not in types(decide_for(Plateau(4, stop_when_solved=True), 40, seed(), val_accuracy=accuracy))
+
+
+def test_the_counter_is_the_epochs_seen_while_the_loss_does_not_fall_and_a_plateau_ends_it():
+    controller, counted = Plateau(patience=5), []
+    for loss in [1.0, 1.01, 0.99, 1.0, 1.01]:
+        controller.decide(observe(seed(), val_loss=loss))
+        counted.append(controller.plateau_counter)
+    assert counted == [0, 0, 3, 4, 0]  # a slope needs three; the fifth germinates
+
+
+def test_the_counter_is_zero_while_the_loss_falls_and_while_a_seed_grows():
+    controller = Plateau(patience=5)
+    for number in range(4):
+        controller.decide(observe(seed(), val_loss=2 - 0.3 * number))
+    assert controller.plateau_counter == 0
+    controller = Plateau(patience=5)
+    decide_for(controller, 4)
+    assert controller.plateau_counter == 4
+    controller.decide(observe(seed(SeedState.TRAINING)))
+    assert controller.plateau_counter == 0
+
+
+def test_the_counter_stays_at_the_patience_where_nothing_can_grow():
+    controller = Plateau(patience=5)
+    decide_for(controller, 9, seed(SeedState.FOSSILIZED))
+    assert controller.plateau_counter == 5

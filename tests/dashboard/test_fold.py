@@ -78,7 +78,7 @@ def test_a_phase_counts_its_own_epochs_and_its_time():
     first, second = view.phases
     assert (first.done, first.epochs, first.last_s - first.started_s) == (2, 2, 3.0)
     assert (second.done, second.epochs) == (1, 5)
-    assert view.epoch == 3
+    assert view.totals.epochs == 3
 
 
 def test_a_seed_counts_as_active_when_it_is_fully_in():
@@ -146,12 +146,12 @@ def test_the_controllers_last_thought_is_kept_even_if_it_waits():
 
 def test_the_end_of_the_run_is_seen():
     view = view_of(START, RunFinished(epoch=9, status="completed", metrics={"test_accuracy": 0.5}))
-    assert (view.status, view.metrics) == ("completed", {"test_accuracy": 0.5})
+    assert (view.totals.status, view.totals.metrics) == ("completed", {"test_accuracy": 0.5})
 
 
 def test_epochs_of_a_log_without_phases_are_counted_too():
     view = view_of(START, epoch(1), epoch(2))
-    assert (view.epoch, view.phases) == (2, ())
+    assert (view.totals.epochs, view.phases) == (2, ())
 
 
 def test_all_that_was_measured_of_a_seed_is_shown():
@@ -195,7 +195,7 @@ def test_a_rollback_shows_every_seed_as_it_is_after_it():
 def test_a_resumed_run_is_running_again():
     over = RunFinished(epoch=1, status="interrupted", metrics=None)
     view = view_of(START, epoch(1), over, RunResumed(epoch=1, last_sequence=2))
-    assert view.status == "running"
+    assert view.totals.status == "running"
     assert view.log[-1] == "resumed after epoch 1"
 
 

@@ -49,6 +49,15 @@ def test_equal_configs_make_equal_experiments_whatever_was_drawn_before():
     assert torch.equal(one.task.train.inputs, other.task.train.inputs)
 
 
+def test_the_parts_of_the_host_are_told_with_all_that_is_in_them():
+    experiment = assemble(resolve(SMALL))
+    parts = {part.name: part for part in experiment.started("r").submodules}
+    host = experiment.model.host
+    assert list(parts) == [name for name, _ in host.named_modules() if name]
+    assert parts["blocks.0"].params == sum(parameter.numel() for parameter in host.get_submodule("blocks.0").parameters())
+    assert parts["blocks"].kind == "ModuleList"
+
+
 def test_what_does_not_fit_into_memory_is_said_plainly(monkeypatch):
     def full(*_):
         raise RuntimeError("cannot allocate memory")

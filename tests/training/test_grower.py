@@ -104,6 +104,18 @@ def test_a_controller_that_has_its_plan_already_is_asked_before_the_first_epoch(
     assert growth.seed.record.baseline_loss is not None
 
 
+def test_a_decision_tells_how_long_a_patient_controller_has_waited() -> None:
+    growth = Growth()
+    growth.grower.controller = Plateau(patience=7)
+    (told,) = (event for event in growth.epoch() if event.type == "decision_made")
+    assert (told.plateau_counter, told.patience) == (0, 7)
+
+
+def test_a_controller_without_patience_tells_none() -> None:
+    (told,) = (event for event in Growth().epoch() if event.type == "decision_made")
+    assert (told.plateau_counter, told.patience) == (None, None)
+
+
 def test_a_decision_by_hand_returns_the_events_since_the_last_call() -> None:
     growth = Growth()
     assert types(growth.grower.apply(Germinate(*PLACE, "mlp"))) == ["seed_germinated", "seed_state_changed"]

@@ -21,7 +21,7 @@ def analytics(
     results_dir: Path = Path("results"),
     output: Output = Output(),  # noqa: B008  frozen
 ) -> None:
-    """Say how the blends of a run went, strategy by strategy: also of one that is still going, or was interrupted.
+    """Say what a run came to, how its blends went and its blueprints did: also of one that still goes, or was interrupted.
 
     Parameters
     ----------
@@ -41,21 +41,40 @@ def analytics(
     if console.is_terminal and not output.json:
         _draw(view, console)
     else:
-        output.say(_text(view), _content(view))
+        output.say("\n\n".join(f"{title}\n{text}" for title, text in _texts(view).items()), _content(view))
 
 
 def _draw(view: RunView, console: Console) -> None:
-    from kaslite.dashboard.blending import NOTHING, TITLE, blending_table
+    from kaslite.dashboard import blending
 
-    console.print(TITLE, style="bold")
-    console.print(blending_table(view.blending, console.width) if view.blending.strategies else NOTHING)
+    for title, text in _texts(view).items():
+        console.print(title, style="bold")
+        if title == blending.TITLE and view.blending.strategies:
+            console.print(blending.blending_table(view.blending, console.width))
+        else:
+            console.print(text, highlight=False, markup=False)
+        console.print()
 
 
-def _text(view: RunView) -> str:
-    from kaslite.dashboard.blending import TITLE, blending_text
+def _texts(view: RunView) -> dict[str, str]:
+    """Return what there is to say, by its title."""
+    from kaslite.dashboard import blending, blueprints
+    from kaslite.dashboard.columns import in_columns
+    from kaslite.telemetry.words import exact, plain
 
-    return f"{TITLE}\n{blending_text(view.blending)}"
+    totals = [(name, exact(value)) for name, value in view.totals.as_dict().items()]
+    return {
+        plain(f"{view.totals.run_name}, {view.totals.status}"): in_columns(("Result", "Value"), totals),
+        blending.TITLE: blending.blending_text(view.blending),
+        blueprints.TITLE: blueprints.blueprint_text(view.blueprints),
+    }
 
 
 def _content(view: RunView) -> dict[str, object]:
-    return {"run_name": view.run_name, "status": view.status, "blending": view.blending.as_dict()}
+    return {
+        "run_name": view.totals.run_name,
+        "status": view.totals.status,
+        "metrics": view.totals.as_dict(),
+        "blending": view.blending.as_dict(),
+        "blueprints": {name: stats.as_dict() for name, stats in view.blueprints.items()},
+    }

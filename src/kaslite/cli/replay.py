@@ -52,11 +52,11 @@ def replay(
 
 def _content(view: RunView) -> dict[str, Any]:
     return {
-        "run_name": view.run_name,
-        "status": view.status,
-        "epoch": view.epoch,
+        "run_name": view.totals.run_name,
+        "status": view.totals.status,
+        "epoch": view.totals.epochs,
         "seeds_active": view.seeds_active,
         "seeds": {f"{layer}:{index}": dataclasses.asdict(seed) for (layer, index), seed in view.seeds.items()},
         "blending": view.blending.as_dict(),
-        "metrics": view.metrics,
+        "metrics": view.totals.metrics,
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from kaslite.dashboard.columns import GAP, in_columns, widths_of
 from kaslite.telemetry.words import number, plain, signed
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 TITLE = "Blending Analytics"
 NOTHING = "no blend has begun yet"
 HEADINGS = ("Strategy", "Count", "Mean Duration", "Mean Loss Improvement", "Success / Failure", "Open")
-GAP = "  "
 
 
 def blending_rows(stats: BlendingStats) -> list[tuple[str, ...]]:
@@ -51,7 +51,7 @@ def blending_table(stats: BlendingStats, width: int) -> Table:
             strategies are shortened.
     """
     rows = blending_rows(stats)
-    is_narrow = sum(_widths(rows)) + len(GAP) * (len(HEADINGS) - 1) > width
+    is_narrow = sum(widths_of(HEADINGS, rows)) + len(GAP) * (len(HEADINGS) - 1) > width
     table = Table(box=None, pad_edge=False, padding=(0, len(GAP), 0, 0))
     for place, heading in enumerate(HEADINGS):
         lines = heading.rsplit(" ", 1) if is_narrow else [heading]
@@ -71,17 +71,4 @@ def blending_table(stats: BlendingStats, width: int) -> Table:
 def blending_text(stats: BlendingStats) -> str:
     """Return the rows as lines of plain text, in columns; or one line that says that there is nothing to show."""
     rows = blending_rows(stats)
-    if not rows:
-        return NOTHING
-    widths = _widths(rows)
-    return "\n".join(_line(row, widths) for row in (HEADINGS, *rows))
-
-
-def _widths(rows: list[tuple[str, ...]]) -> list[int]:
-    return [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
-
-
-def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    name, *numbers = row
-    cells = [name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True))]
-    return GAP.join(cells)
+    return in_columns(HEADINGS, rows) if rows else NOTHING

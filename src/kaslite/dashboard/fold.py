@@ -15,14 +15,13 @@ from kaslite.events import (
     Event,
     GovernorRolledBack,
     PhaseStarted,
-    RunFinished,
     RunResumed,
     RunStarted,
     SeedFossilized,
     SeedGerminated,
     SeedStateChanged,
 )
-from kaslite.telemetry.analytics import BlendingStats, fold_blending
+from kaslite.telemetry.analytics import BlendingStats, BlueprintStats, RunTotals, fold_blending, fold_blueprints, fold_totals
 from kaslite.telemetry.words import describe, is_stop, plain
 
 if TYPE_CHECKING:
@@ -47,6 +46,7 @@ class SeedView:
     removal_cost: float | None = None
     drift: float | None = None
     scale_drift: float | None = None
+    health: float | None = None
     grad_norm: float | None = None
     grad_ratio: float | None = None
     twin_gain: float | None = None
@@ -67,18 +67,14 @@ class PhaseView:
 class RunView:
     """A run as the events so far describe it."""
 
-    run_name: str = ""
-    status: str = "running"
-    host_params: int = 0
+    totals: RunTotals = field(default_factory=RunTotals)
     seeds: Mapping[Place, SeedView] = field(default_factory=dict)
     phases: tuple[PhaseView, ...] = ()
-    epoch: int = 0
-    last: EpochCompleted | None = None
     banner: str | None = None  # what turned last: a phase or a seed's life began, a seed is active or committed, training stops
     thought: str | None = None  # the controller's reason for its last decision
     log: tuple[str, ...] = ()  # newest last
-    metrics: Mapping[str, float | int | None] | None = None
     blending: BlendingStats = field(default_factory=BlendingStats)
+    blueprints: Mapping[str, BlueprintStats] = field(default_factory=dict)
 
     @property
     def seeds_active(self) -> int:
@@ -88,14 +84,10 @@ class RunView:
 
 def fold(view: RunView, event: Event) -> RunView:
     """Return the view after one more event."""
-    view = _with_words(view, event)
-    blending = fold_blending(view.blending, event)
-    if blending is not view.blending:
-        view = replace(view, blending=blending)
+    view = _with_words(_with_sums(view, event), event)
     match event:
         case RunStarted():
-            seeds = {place: SeedView() for place in event.seeds}
-            return replace(view, run_name=event.run_name, host_params=event.host_params, seeds=seeds)
+            return replace(view, seeds={place: SeedView() for place in event.seeds})
         case PhaseStarted():
             phase = PhaseView(event.phase, event.epochs, 0, event.timestamp, event.timestamp)
             return replace(view, phases=(*view.phases, phase))
@@ -113,9 +105,18 @@ def fold(view: RunView, event: Event) -> RunView:
             return _fold_turn(view, event)
 
 
+def _with_sums(view: RunView, event: Event) -> RunView:
+    """Take in what events add up to."""
+    totals = fold_totals(view.totals, event)
+    if isinstance(event, EpochCompleted):  # the most frequent, and the largest: no need to look further
+        return replace(view, totals=totals)
+    blending, blueprints = fold_blending(view.blending, event), fold_blueprints(view.blueprints, event)
+    return replace(view, totals=totals, blending=blending, blueprints=blueprints)
+
+
 def _with_words(view: RunView, event: Event) -> RunView:
-    line = describe(event)
-    if line is not None and not isinstance(event, EpochCompleted):
+    line = None if isinstance(event, EpochCompleted) else describe(event)
+    if line is not None:
         view = replace(view, log=(*view.log, line)[-LOG_LINES:])
     if isinstance(event, PhaseStarted | SeedGerminated | SeedFossilized) or is_stop(event):
         view = replace(view, banner=line)
@@ -130,25 +131,21 @@ def _fold_turn(view: RunView, event: Event) -> RunView:
             return replace(view, seeds={**view.seeds, **restored})
         case RunResumed():
             return _fold_resumption(view, event)
-        case RunFinished():
-            return replace(view, status=event.status, metrics=event.metrics)
         case _:
             return view
 
 
 def _fold_epoch(view: RunView, event: EpochCompleted) -> RunView:
-    view = replace(view, epoch=event.epoch, last=event)
     if view.phases:  # a log that a user's own loop writes may have none
         *earlier, phase = view.phases
         view = replace(view, phases=(*earlier, replace(phase, done=phase.done + 1, last_s=event.timestamp)))
-    for reading in event.seeds:
-        view = _with_reading(view, reading)
-    return view
+    if not event.seeds:
+        return view
+    return replace(view, seeds={**view.seeds, **{(seen.layer, seen.seed): _seen(seen) for seen in event.seeds}})
 
 
 def _fold_resumption(view: RunView, event: RunResumed) -> RunView:
     """The run goes on; the time in which it did not is no part of its phase."""
-    view = replace(view, status="running", metrics=None)
     if not view.phases:
         return view
     *earlier, phase = view.phases
@@ -156,10 +153,8 @@ def _fold_resumption(view: RunView, event: RunResumed) -> RunView:
     return replace(view, phases=(*earlier, replace(phase, started_s=started_s, last_s=event.timestamp)))
 
 
-def _with_reading(view: RunView, reading: SeedReading) -> RunView:
-    return _with_seed(
-        view,
-        reading,
+def _seen(reading: SeedReading) -> SeedView:
+    return SeedView(
         state=reading.state,
         blueprint_id=reading.blueprint_id,
         alpha=reading.alpha,
@@ -168,6 +163,7 @@ def _with_reading(view: RunView, reading: SeedReading) -> RunView:
         removal_cost=reading.removal_cost,
         drift=reading.drift,
         scale_drift=reading.scale_drift,
+        health=reading.health,
         grad_norm=reading.grad_norm,
         grad_ratio=reading.grad_ratio,
         twin_gain=reading.twin_gain,
@@ -182,9 +178,7 @@ def _fold_move(view: RunView, event: SeedStateChanged) -> RunView:
     return _with_seed(view, event, state=event.to_state)
 
 
-def _with_seed(
-    view: RunView, at: SeedReading | SeedGerminated | SeedStateChanged | BlendStrategyChosen, **changes: object
-) -> RunView:
+def _with_seed(view: RunView, at: SeedGerminated | SeedStateChanged | BlendStrategyChosen, **changes: object) -> RunView:
     place = (at.layer, at.seed)
     seed = replace(view.seeds.get(place, SeedView()), **changes)  # type: ignore[arg-type]
     return replace(view, seeds={**view.seeds, place: seed})

@@ -130,18 +130,14 @@ def _metrics(view: RunView) -> RenderableType:
     table = Table(title="Experiment Metrics")
     table.add_column("Metric")
     table.add_column("Value", justify="right")
-    last = view.last
-    losses = (
-        (None, None, None, None) if last is None else (last.train_loss, last.val_loss, last.val_accuracy, last.best_accuracy)
-    )
-    train_loss, val_loss, val_accuracy, best_accuracy = map(number, losses)
+    totals = view.totals
     for name, value in (
-        ("Epoch", str(view.epoch)),
+        ("Epoch", str(totals.epochs)),
         ("Phase", plain(view.phases[-1].name) if view.phases else "-"),
-        ("Train Loss", train_loss),
-        ("Val Loss", val_loss),
-        ("Val Accuracy", val_accuracy),
-        ("Best Accuracy", best_accuracy),
+        ("Train Loss", number(totals.train_loss)),
+        ("Val Loss", number(totals.val_loss)),
+        ("Val Accuracy", number(totals.val_accuracy)),
+        ("Best Accuracy", number(totals.best_accuracy)),
         ("Seeds Active", f"{view.seeds_active}/{len(view.seeds)}"),
     ):
         table.add_row(name, Text(value))

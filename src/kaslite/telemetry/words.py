@@ -63,6 +63,15 @@ def number(value: float | None, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def exact(value: float | None) -> str:
+    """Return a number as it is, with its thousands set apart: ``-`` where nothing was measured.
+
+    >>> exact(1234), exact(0.5), exact(None)
+    ('1,234', '0.5', '-')
+    """
+    return "-" if value is None else f"{value:,}"
+
+
 def signed(value: float | None) -> str:
     """Return a difference as it stands in tables, always with its sign: ``-`` where nothing was measured."""
     return "-" if value is None else f"{value:+.4f}"

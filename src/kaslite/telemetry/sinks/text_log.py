@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO, final
 
 from kaslite.errors import StorageError
 from kaslite.events import RunFinished
-from kaslite.telemetry.words import describe
+from kaslite.telemetry.words import describe, exact
 from kaslite.whole_file import write_whole
 
 if TYPE_CHECKING:
@@ -70,10 +70,4 @@ def _lines(event: Event) -> str:
         return ""
     when = datetime.fromtimestamp(event.timestamp).astimezone()
     results = event.metrics or {} if isinstance(event, RunFinished) else {}
-    return "".join(
-        [f"{when:%Y-%m-%d %H:%M:%S}  {line}\n", *(f"    {name:<14}  {_result(results[name])}\n" for name in results)]
-    )
-
-
-def _result(value: float | None) -> str:
-    return "-" if value is None else f"{value:,}"
+    return "".join([f"{when:%Y-%m-%d %H:%M:%S}  {line}\n", *(f"    {name:<14}  {exact(results[name])}\n" for name in results)])
