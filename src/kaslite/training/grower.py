@@ -318,7 +318,11 @@ class Grower:
         """Bring what stands beside the model in line with what a decision changed."""
         if consequences:
             self._guard.keep_buffers()
-        if consequences and self._between_epochs and self._twins is not None:
+        if not (consequences and self._between_epochs):
+            return
+        if self._recovery is not None:
+            self._recovery.note_decision()
+        if self._twins is not None:
             self._twins.renew()
 
     def _before_step(self, *_: Any) -> None:

@@ -53,6 +53,7 @@ class Recovery:
         self.is_healthy = self._governor.is_calm
         if self.is_healthy:
             self._take(self._healthy_epoch(), judged)
+            self._is_outdated = False
 
     def check(self, train_loss: float | None, val_loss: float | None, health: Mapping[str, float]) -> list[Event]:
         """Judge the epoch that has ended, and go back if it has to be; the events tell of it."""
@@ -115,6 +116,10 @@ class Recovery:
         if self._snapshot is None and self._loaded_epoch is not None:
             self._take(self._loaded_epoch)
 
+    def note_decision(self) -> None:
+        """Take that a decision between two epochs has changed how the seeds are."""
+        self._is_outdated = True
+
     def before_step(self) -> None:
         """Take in what changes between two epochs: how the seeds are, or, before the very first step, everything.
 
@@ -153,7 +158,7 @@ class Recovery:
         else:
             snapshot.renew(state, epoch)
         self._snapshot = snapshot
-        self._is_outdated = self._is_now = True
+        self._is_now = True
 
     def _undone(self, seed: Seed, blueprint_id: str | None, reason: str) -> Event:
         return SeedCulled(
