@@ -1,0 +1,85 @@
+"""A run as a Prometheus collector: events are folded as they come, and samples are made when somebody asks for them.
+
+So a run that nobody scrapes pays for the fold alone, and a scrape, which reads one frozen record, is never waited for. Not
+for: the server that answers scrapes; that is `kaslite.telemetry.metrics_endpoint`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from kaslite.telemetry.analytics.monitored import Monitored, fold_monitored
+from kaslite.telemetry.metrics import METRICS, Histogram, Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from prometheus_client.metrics_core import Metric as Family
+
+    from kaslite.events import Event
+
+
+@final
+class PrometheusSink:
+    """One run; a sink, and a collector that can be registered with prometheus_client.
+
+    Args:
+        on_close: called when nothing is written any more; by default what was last known stays there to be scraped.
+    """
+
+    def __init__(self, on_close: Callable[[], object] = lambda: None) -> None:
+        self._on_close = on_close
+        self.seen = Monitored()
+
+    def recall(self, history: Sequence[Event]) -> None:
+        """Take in the past, so that counters go on."""
+        for event in history:
+            self.write(event)
+
+    def write(self, event: Event) -> None:
+        """Take in one event."""
+        self.seen = fold_monitored(self.seen, event)  # one assignment: a scrape has this one or the one before
+
+    def flush(self) -> None:
+        """Need nothing: what is written is there."""
+
+    def close(self) -> None:
+        """Say that nothing will change any more."""
+        self._on_close()
+
+    def collect(self) -> Iterator[Family]:
+        """Yield every metric with the samples that there are."""
+        return families([self.seen])
+
+
+def families(runs: Iterable[Monitored]) -> Iterator[Family]:
+    """Yield every metric with the samples of several runs; one that has not begun has none."""
+    begun = [seen for seen in runs if seen.totals.run_name]
+    for metric in METRICS:
+        yield _histogram(metric, begun) if isinstance(metric, Histogram) else _numbers(metric, begun)
+
+
+def _numbers(metric: Metric, runs: Iterable[Monitored]) -> Family:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    kind = CounterMetricFamily if metric.type == "counter" else GaugeMetricFamily
+    family = kind(metric.name, metric.help, labels=["experiment_id", *metric.labels])
+    for seen in runs:
+        for labels, number in metric.samples(seen):
+            family.add_metric(_encodable(seen.totals.run_name, *labels), number)
+    return family
+
+
+def _histogram(metric: Histogram, runs: Iterable[Monitored]) -> Family:
+    from prometheus_client.core import HistogramMetricFamily
+
+    family = HistogramMetricFamily(metric.name, metric.help, labels=["experiment_id", *metric.labels])
+    for seen in runs:
+        for labels, buckets, total in metric.samples(seen):
+            family.add_metric(_encodable(seen.totals.run_name, *labels), buckets, total)
+    return family
+
+
+def _encodable(*labels: str) -> list[str]:
+    """Return texts of a log as UTF-8 can hold them: one that it cannot would make every scrape fail."""
+    return [label.encode(errors="replace").decode() for label in labels]
