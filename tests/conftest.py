@@ -17,6 +17,7 @@ def _untracked():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KASLITE_NO_MLFLOW", "true")
         patch.setenv("KASLITE_NO_TENSORBOARD", "true")
+        patch.setenv("KASLITE_NO_METRICS", "true")
         for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
             patch.delenv(name, raising=False)
         yield

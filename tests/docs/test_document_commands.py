@@ -44,7 +44,8 @@ class Clones:
         inside = next(venv.glob("lib/python*/site-packages"))
         (inside / "outer.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
         path = f"{venv / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        hidden = ("PYTHONPATH", "KASLITE_NO_MLFLOW", "KASLITE_NO_TENSORBOARD", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME")
+        off = ("KASLITE_NO_MLFLOW", "KASLITE_NO_TENSORBOARD", "KASLITE_NO_METRICS")
+        hidden = ("PYTHONPATH", *off, "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME")
         self.env = {name: value for name, value in os.environ.items() if name not in hidden and not name.startswith("GIT_")}
         self.env |= {"PATH": path, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(folder / "dvc-site")}
         self.env |= {f"GIT_{who}_{what}": "it@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}

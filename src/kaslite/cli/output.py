@@ -65,6 +65,11 @@ class Output:
         """Print the result: as text, or its content as JSON."""
         print(json.dumps(content, indent=2, allow_nan=False) if self.json else text)
 
+    def note(self, line: str) -> None:
+        """Say on stderr what is worth knowing beside the result."""
+        if not self.quiet:
+            print(line, file=sys.stderr)
+
     def hear_warnings(self) -> None:
         """Let the library's warnings be seen on stderr."""
         logging.basicConfig(

@@ -38,9 +38,10 @@ def rerun(
 
     output.hear_warnings()
     directory = RunDirectory.find(run, RESULTS)
-    done = carry_out(directory, results_dir, [*output.views(), *tracking.sinks(lambda name: results_dir / name)])
-    verdict = _verdict(done)
-    output.say(f"{summary(done.result)}\n{verdict}", {**done.result.metrics, **_content(done, directory.path)})
+    with tracking.of_run(lambda name: results_dir / name, output) as sinks:
+        done = carry_out(directory, results_dir, [*output.views(), *sinks])
+        verdict = _verdict(done)
+        output.say(f"{summary(done.result)}\n{verdict}", {**done.result.metrics, **_content(done, directory.path)})
     if done.differences:
         around = f"; what has changed around it: {'; '.join(done.changes)}" if done.changes else ""
         raise KasliteError(f"{directory.path} did not give the same again: {_listed(done)}{around}.")

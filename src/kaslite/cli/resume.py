@@ -33,5 +33,6 @@ def resume(
 
     output.hear_warnings()
     directory = RunDirectory.find(run, results_dir)
-    result = go_on(directory, [*output.views(), *tracking.sinks(lambda _: directory.path)])
-    output.say(summary(result), {**result.metrics, "run_dir": str(result.run_dir)})
+    with tracking.of_run(lambda _: directory.path, output) as sinks:
+        result = go_on(directory, [*output.views(), *sinks])
+        output.say(summary(result), {**result.metrics, "run_dir": str(result.run_dir)})

@@ -82,9 +82,9 @@ def run(
     from kaslite.experiment.run import run as carry_out
 
     output.hear_warnings()
-    sinks = tracking.sinks(lambda name: results_dir / name)
-    result = carry_out(resolved, results_dir, [*output.views(), *sinks])
-    output.say(summary(result), {**result.metrics, "run_dir": str(result.run_dir)})
+    with tracking.of_run(lambda name: results_dir / name, output) as sinks:
+        result = carry_out(resolved, results_dir, [*output.views(), *sinks])
+        output.say(summary(result), {**result.metrics, "run_dir": str(result.run_dir)})
 
 
 def summary(result: RunResult) -> str:

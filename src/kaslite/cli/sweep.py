@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +15,8 @@ from kaslite.experiment.config import RunConfig  # noqa: TC001  read by the pars
 from kaslite.sweeps.sweeping import Executor  # noqa: TC001  likewise
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kaslite.sweeps.directory import SweepDirectory
     from kaslite.sweeps.summary import Comparison
     from kaslite.sweeps.sweeping import SweepPlan
@@ -98,6 +100,10 @@ class Carrying:
             raise UsageError(f"workers is {self.workers}; it has to be 0 or more.")
         if self.workers == 0 and self.executor == "ray":
             raise UsageError("workers is 0, which runs everything in this process; with --executor ray it has to be 1 or more.")
+        if self.tracking.linger:
+            raise UsageError("--linger is for a single run; those of a sweep have metrics while they go. Leave it out.")
+        if self.workers == 0 and self.tracking.metrics_port is not None:
+            raise UsageError("workers is 0, so nothing is beside the runs that could serve metrics; leave out --metrics_port.")
 
     def go_on(self, folder: Path) -> None:
         """Run what is left of the sweep in a folder."""
@@ -105,10 +111,14 @@ class Carrying:
         from kaslite.sweeps.sweeping import SweepPlan
 
         directory = SweepDirectory.find(folder)
-        self.run(directory, SweepPlan.from_json(directory.read_plan()))
+        self.run(lambda: directory, SweepPlan.from_json(directory.read_plan()))
 
-    def run(self, directory: SweepDirectory, plan: SweepPlan) -> None:
+    def run(self, make: Callable[[], SweepDirectory], plan: SweepPlan) -> None:
         """Run a sweep, and say what came out of it.
+
+        Args:
+            make: its folder, once nothing speaks against running it.
+            plan: of its runs.
 
         Raises:
             KasliteError: if one of its runs failed, or all of it.
@@ -118,14 +128,17 @@ class Carrying:
         from kaslite.sweeps.sweeping import carry_out_sweep
 
         self.output.hear_warnings()
-        with self.output.progress() as tell:
-            comparison = carry_out_sweep(
-                directory,
-                workers=self.workers,
-                tell=partial(tell, directory.path.name),
-                executor=self.executor,
-                followers=self.tracking.followers(directory, plan.total),
-            )
+        tracking = replace(self.tracking, no_metrics=True) if self.workers == 0 else self.tracking
+        with tracking.of_sweep(self.output) as followers:
+            directory = make()
+            with self.output.progress() as tell:
+                comparison = carry_out_sweep(
+                    directory,
+                    workers=self.workers,
+                    tell=partial(tell, directory.path.name),
+                    executor=self.executor,
+                    followers=followers(directory, plan.total),
+                )
         _say(directory, comparison, self.output)
         failed = [outcome for outcome in comparison.outcomes if outcome.status == "failed"]
         if failed:
@@ -157,7 +170,7 @@ def carry_out(
         content = plan.as_json()
         carrying.output.say(listed(plan), {"runs": content["runs"], "searches": content["searches"], "total": plan.total})
         return
-    carrying.run(SweepDirectory.create(results_dir, plan.as_json()), plan)
+    carrying.run(lambda: SweepDirectory.create(results_dir, plan.as_json()), plan)
 
 
 def listed(plan: SweepPlan) -> str:

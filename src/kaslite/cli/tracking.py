@@ -1,10 +1,13 @@
-"""Where a run, or a sweep, is tracked beside its own folder: TensorBoard and MLflow, wherever they are installed.
+"""Where a run, or a sweep, is tracked beside its own folder: TensorBoard, MLflow and Prometheus, wherever they are installed.
 
 Not for: views; `kaslite.cli.output` has those.
 """
 
 from __future__ import annotations
 
+import sys
+import time
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -12,10 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from kaslite.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from prometheus_client.registry import Collector
+
+    from kaslite.cli.output import Output
     from kaslite.sweeps.directory import SweepDirectory
     from kaslite.sweeps.following import Fact
     from kaslite.sweeps.tracking import MlflowSweep
@@ -27,17 +36,72 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 """The folder that TensorBoard is told to show."""
 _PATIENCE_S, _PATIENCE_EACH_S = 60.0, 2.0  # after a sweep, and of each of its runs
+_LONGEST_S = 1e9  # a computer can wait for
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Tracking:
-    """Who takes a run in: TensorBoard and MLflow do, where they are installed."""
+    """Who takes a run in: TensorBoard and MLflow do, and Prometheus may, where they are installed."""
 
     no_mlflow: Annotated[bool, Parameter(env_var="KASLITE_NO_MLFLOW")] = False
     "Do not track the run in MLflow."
     no_tensorboard: Annotated[bool, Parameter(env_var="KASLITE_NO_TENSORBOARD")] = False
     "Do not write the run for TensorBoard."
+    no_metrics: Annotated[bool, Parameter(env_var="KASLITE_NO_METRICS")] = False
+    "Do not serve metrics for Prometheus."
+    metrics_port: Annotated[int | None, Parameter(validator=Number(gte=0, lte=65535))] = None
+    "Port of this machine's loopback at which metrics are; 0: any free one. By default 8000, or a free one if that is busy."
+    linger: Annotated[float, Parameter(validator=Number(gte=0, lt=_LONGEST_S))] = 0.0
+    "Seconds for which the metrics stay there after the result; Ctrl-C ends them."
+
+    def __post_init__(self) -> None:
+        if self.no_metrics and self._asks_for_metrics:
+            raise UsageError(
+                "--metrics_port and --linger are about metrics, and --no_metrics, or KASLITE_NO_METRICS, turns these off; "
+                "leave one out."
+            )
+
+    @contextmanager
+    def of_run(self, folder: Callable[[str], Path], output: Output) -> Iterator[list[Sink]]:
+        """Yield the sinks of one run; while they are open, its metrics are served, and after the result for as long as asked.
+
+        Args:
+            folder: of the run, from its name.
+            output: where it is said where the metrics are.
+
+        Raises:
+            UsageError: if metrics are asked for, and cannot be served.
+        """
+        from kaslite.telemetry.sinks.prometheus import PrometheusSink
+
+        run = PrometheusSink()
+        with self._served(run, output) as is_served:
+            yield [*([run] if is_served else []), *self.sinks(folder)]
+
+    @contextmanager
+    def of_sweep(self, output: Output) -> Iterator[Callable[[SweepDirectory, int], list[Background[Fact]]]]:
+        """Yield what makes the followers of a sweep, as `followers` does; meanwhile metrics of the runs that go are served.
+
+        Args:
+            output: where it is said where the metrics are.
+
+        Raises:
+            UsageError: if metrics are asked for, and cannot be served.
+        """
+        from kaslite.sweeps.following import FollowedRuns
+        from kaslite.telemetry.background import Background
+        from kaslite.telemetry.sinks.prometheus import ExportedRuns
+
+        runs = ExportedRuns()
+
+        def followers(sweep: SweepDirectory, total: int) -> list[Background[Fact]]:
+            export = partial(FollowedRuns, sweep.path, runs.begin)
+            exporting = Background("metrics", export, whose="sweep", gently=True)
+            return [*([exporting] if is_served else []), *self.followers(sweep, total)]
+
+        with self._served(runs, output) as is_served:
+            yield followers
 
     def sinks(self, folder: Callable[[str], Path]) -> list[Sink]:
         """Return the sinks of one run, each in a thread of its own; the last one is closed first.
@@ -88,6 +152,32 @@ class Tracking:
                 )
             )
         return followers
+
+    @property
+    def _asks_for_metrics(self) -> bool:
+        return self.metrics_port is not None or self.linger > 0
+
+    @contextmanager
+    def _served(self, collector: Collector, output: Output) -> Iterator[bool]:
+        """Serve metrics, if they are to be; yield whether they are. What ends well lingers."""
+        if not find_spec("prometheus_client") and self._asks_for_metrics:
+            raise UsageError("metrics need prometheus-client; install it with `pip install kaslite[tracking]`.")
+        if self.no_metrics or not find_spec("prometheus_client"):
+            yield False
+            return
+        from kaslite.telemetry.metrics_endpoint import MetricsEndpoint
+
+        with closing(MetricsEndpoint(collector, self.metrics_port)) as endpoint:
+            output.note(f"metrics        {endpoint.url}")
+            yield True
+            if self.linger:
+                self._linger(output)
+
+    def _linger(self, output: Output) -> None:
+        output.note(f"metrics stay   {self.linger:g} s; Ctrl-C ends them")
+        with suppress(KeyboardInterrupt):
+            sys.stdout.flush()  # whoever reads the result need not wait
+            time.sleep(self.linger)
 
 
 def mlflow_sweep(address: MlflowAddress, sweep: SweepDirectory) -> MlflowSweep:

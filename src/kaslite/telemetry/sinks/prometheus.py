@@ -52,6 +52,31 @@ class PrometheusSink:
         return families([self.seen])
 
 
+@final
+class ExportedRuns:
+    """Several runs, each for as long as it goes; a collector."""
+
+    def __init__(self) -> None:
+        self._going: dict[str, PrometheusSink] = {}
+
+    def begin(self, name: str) -> PrometheusSink:
+        """Return a sink for one more run, which is forgotten when that is closed.
+
+        Args:
+            name: by which it is told from the others.
+        """
+        sink = PrometheusSink(on_close=lambda: self._forget(name))
+        self._going = {**self._going, name: sink}  # a scrape may be walking through the old one
+        return sink
+
+    def collect(self) -> Iterator[Family]:
+        """Yield every metric with the samples of all runs that go."""
+        return families([sink.seen for sink in self._going.values()])
+
+    def _forget(self, name: str) -> None:
+        self._going = {other: sink for other, sink in self._going.items() if other != name}
+
+
 def families(runs: Iterable[Monitored]) -> Iterator[Family]:
     """Yield every metric with the samples of several runs; one that has not begun has none."""
     begun = [seen for seen in runs if seen.totals.run_name]
