@@ -2,6 +2,7 @@
 
 from kaslite.events import (
     BlendStrategyChosen,
+    DecisionMade,
     EpochCompleted,
     PhaseStarted,
     RunFinished,
@@ -82,3 +83,22 @@ def course(**config):
         epoch(4, alpha=0.5),
         finished(),
     ]
+
+
+def measured():
+    """An epoch after which all that there is was measured, and the decision that follows."""
+    seed = SeedReading(
+        layer="blocks.1",
+        seed=0,
+        blueprint_id="mlp",
+        state="shadowing",
+        alpha=0.5,
+        ramp=0.5,
+        drift=0.125,
+        health=2.0,
+        training_progress=0.25,
+        removal_cost=-0.5,
+        twin_gain=0.75,
+    )
+    decided = DecisionMade(epoch=4, timestamp=1004.5, decision="wait", reason="it is early", plateau_counter=2, patience=15)
+    return [epoch(4, seeds=(seed,), train_flops=1000), decided]
