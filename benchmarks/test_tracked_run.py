@@ -39,6 +39,7 @@ STEADY = {
 }
 BY_KASLITE = "from kaslite.cli.main import main; main()"
 BY_HAND = """
+import prometheus_client
 import mlflow, mlflow.pyfunc, mlflow.store.tracking.sqlalchemy_store, torch.utils.tensorboard
 import torch
 from itertools import islice
@@ -118,9 +119,9 @@ def peak_mib(code, *arguments):
 
 
 def watched(tmp_path, view):
-    sinks = Tracking().sinks(lambda name: tmp_path / name)
-    with no_garbage_collection():
-        run(resolve(STEADY, EXAMPLE), tmp_path, [*Output().views(), *sinks, view])
+    output = Output()
+    with Tracking().of_run(lambda name: tmp_path / name, output) as sinks, no_garbage_collection():
+        run(resolve(STEADY, EXAMPLE), tmp_path, [*output.views(), *sinks, view])
 
 
 def test_epochs_of_a_run_that_everything_watches(tmp_path, monkeypatch):

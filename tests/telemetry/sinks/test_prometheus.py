@@ -88,6 +88,13 @@ def test_what_was_recalled_counts():
     assert samples(exposed(sink)) == samples(exposed(written(course())))
 
 
+def test_however_long_nobody_asks_nothing_is_lost_and_little_is_kept():
+    sink = written([started(), *(epoch(number, phase="phase_1") for number in range(1, 1001))])
+    assert len(sink._new) < 100
+    assert value(sink, "epochs_total", phase="phase_1") == 1000
+    assert not sink._new
+
+
 def test_it_stays_there_when_it_is_closed():
     sink = written(course())
     sink.flush()

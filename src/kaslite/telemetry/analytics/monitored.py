@@ -1,7 +1,7 @@
 """`Monitored`: what a scrape tells of a run, and the fold that takes in one more event.
 
-It is a frozen record, so whoever looks at it needs no lock: the thread that trains puts a new one in its place. What makes
-up a sample is worked out by who looks. Not for: names, labels and formats; `kaslite.telemetry.metrics` has those.
+It is a frozen record, so samples can be made of it while the run goes on. Not for: names, labels and formats;
+`kaslite.telemetry.metrics` has those.
 """
 
 from __future__ import annotations

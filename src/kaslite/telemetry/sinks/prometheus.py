@@ -1,11 +1,14 @@
-"""A run as a Prometheus collector: events are folded as they come, and samples are made when somebody asks for them.
+"""A run as a Prometheus collector: events are kept as they come, and are added up when somebody asks.
 
-So a run that nobody scrapes pays for the fold alone, and a scrape, which reads one frozen record, is never waited for. Not
-for: the server that answers scrapes; that is `kaslite.telemetry.metrics_endpoint`.
+So the thread that trains appends to a list, and every hundredth time adds up itself what nobody has asked for. What it adds up
+is a frozen record, of which samples are made without it. Not for: the server that answers scrapes; that is
+`kaslite.telemetry.metrics_endpoint`.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from threading import Lock
 from typing import TYPE_CHECKING, final
 
 from kaslite.telemetry.analytics.monitored import Monitored, fold_monitored
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
     from kaslite.events import Event
 
+_MOST_KEPT = 100  # events
+
 
 @final
 class PrometheusSink:
@@ -29,7 +34,17 @@ class PrometheusSink:
 
     def __init__(self, on_close: Callable[[], object] = lambda: None) -> None:
         self._on_close = on_close
-        self.seen = Monitored()
+        self._new: deque[Event] = deque()
+        self._folding = Lock()
+        self._seen = Monitored()
+
+    @property
+    def seen(self) -> Monitored:
+        """What is known of the run now."""
+        with self._folding:
+            while self._new:
+                self._seen = fold_monitored(self._seen, self._new.popleft())
+            return self._seen
 
     def recall(self, history: Sequence[Event]) -> None:
         """Take in the past, so that counters go on."""
@@ -37,8 +52,10 @@ class PrometheusSink:
             self.write(event)
 
     def write(self, event: Event) -> None:
-        """Take in one event."""
-        self.seen = fold_monitored(self.seen, event)  # one assignment: a scrape has this one or the one before
+        """Take one event, and return at once."""
+        self._new.append(event)
+        if len(self._new) >= _MOST_KEPT:
+            _ = self.seen
 
     def flush(self) -> None:
         """Need nothing: what is written is there."""
