@@ -11,6 +11,8 @@ import sys
 import threading
 import time
 import urllib.request
+from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +22,16 @@ from kaslite.cli.main import call
 from kaslite.cli.output import Output
 from kaslite.cli.tracking import Tracking
 from kaslite.errors import UsageError
+from kaslite.events import to_line
 from kaslite.experiment import run as experiments
 from kaslite.experiment.config import resolve
 from kaslite.experiment.run import resume, run
 from kaslite.experiment.run_directory import RunDirectory
+from kaslite.sweeps.following import FollowedRuns
 from kaslite.telemetry.metrics import METRICS
-from tests.sweeping import TINY, written
+from kaslite.telemetry.sinks.prometheus import ExportedRuns
+from tests.course import started
+from tests.sweeping import TINY, outcome, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -291,24 +297,36 @@ def test_a_run_that_lingers_can_be_scraped_after_its_result_until_ctrl_c(served:
 
 
 @pytest.mark.slow
-def test_a_sweep_tells_of_the_runs_that_go(served: Path, port: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_tells_of_the_runs_that_go(served: Path, port: int) -> None:
     written(served, "lr: [0.003]\n")
-    told: list[dict[str, dict[str, float]]] = []
-    over = threading.Event()
+    command = [sys.executable, "-m", "kaslite", "sweep", "sweep.yaml", "--workers", "1", "--metrics_port", str(port)]
+    endless = ["--adaptation_epochs", "100000", "--stop_when_solved=false"]
+    with subprocess.Popen([*command, *endless], cwd=served, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sweep:
+        told: dict[str, dict[str, float]] = {}
+        deadline_s = time.monotonic() + 60
+        while "validation_loss" not in told:
+            assert sweep.poll() is None
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+            with suppress(OSError):
+                told = scrape(f"http://127.0.0.1:{port}/metrics")
+        sweep.send_signal(signal.SIGINT)
+        assert sweep.wait(60) == 130
+    assert told["run_running"] == {"": 1}
+    assert len(told["seed_state"]) == 3
 
-    def watch() -> None:
-        while not over.wait(0.1):
-            try:
-                told.append(scrape(f"http://127.0.0.1:{port}/metrics"))
-            except OSError:
-                continue
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    flags = ["--n_samples", "500", "--adaptation_epochs", "60", "--workers", "1", "--metrics_port", str(port)]
-    assert call(["sweep", "sweep.yaml", *flags, "--json"]) == 0
-    over.set()
-    watcher.join()
-    assert capsys.readouterr().err.count(f"http://127.0.0.1:{port}/metrics") == 1
-    assert any("validation_loss" in sample for sample in told)
-    assert all(set(sample.get("run_running", {}).values()) <= {1.0} for sample in told)
+def test_of_a_sweep_a_run_is_there_while_it_goes(tmp_path: Path) -> None:
+    (one, two), runs = (outcome(number) for number in (1, 2)), ExportedRuns()
+    following = FollowedRuns(tmp_path, runs.begin)
+    for run_of_it in (one, two):
+        (tmp_path / run_of_it.planned.name).mkdir()
+        begun = replace(started(name=run_of_it.planned.name), sequence=1)
+        (tmp_path / run_of_it.planned.name / "events.jsonl").write_text(to_line(begun) + "\n")
+        following.write(run_of_it.planned)
+    following.flush()
+    (running,) = [family for family in runs.collect() if family.name == "kaslite_run_running"]
+    assert [sample.labels["experiment_id"] for sample in running.samples] == [one.planned.name, two.planned.name]
+    following.write(one)
+    (running,) = [family for family in runs.collect() if family.name == "kaslite_run_running"]
+    assert [sample.labels["experiment_id"] for sample in running.samples] == [two.planned.name]
