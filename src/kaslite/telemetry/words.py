@@ -55,7 +55,7 @@ def plain(text: str) -> str:
     >>> plain("a\x1b[31mb")
     'a[31mb'
     """
-    return "".join(letter for letter in text if letter.isprintable())
+    return text if text.isprintable() else "".join(letter for letter in text if letter.isprintable())
 
 
 def number(value: float | None, digits: int = 4) -> str:

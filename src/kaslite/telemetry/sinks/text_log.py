@@ -6,8 +6,8 @@ machines; they read ``events.jsonl``.
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING, TextIO, final
 
 from kaslite.errors import StorageError
@@ -68,6 +68,6 @@ def _lines(event: Event) -> str:
     line = describe(event)
     if line is None:
         return ""
-    when = datetime.fromtimestamp(event.timestamp).astimezone()
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.timestamp))
     results = event.metrics or {} if isinstance(event, RunFinished) else {}
-    return "".join([f"{when:%Y-%m-%d %H:%M:%S}  {line}\n", *(f"    {name:<14}  {exact(results[name])}\n" for name in results)])
+    return "".join([f"{when}  {line}\n", *(f"    {name:<14}  {exact(results[name])}\n" for name in results)])
