@@ -15,6 +15,7 @@ from tests.servers import MONITORING, needs
 
 ROOT = MONITORING.parent
 RULES = {rule["alert"]: rule for rule in yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"][0]["rules"]}
+PAGE = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 LABELS = {metric.name: {"experiment_id", *metric.labels} for metric in METRICS}
 
@@ -44,6 +45,11 @@ def test_of_every_rule_it_is_tested_when_it_fires_and_when_it_does_not():
     tests = yaml.safe_load((MONITORING / "alerts_test.yml").read_text())["tests"]
     cases = [(case["alertname"], bool(case["exp_alerts"])) for test in tests for case in test["alert_rule_test"]]
     assert set(cases) == {(name, fires) for name in RULES for fires in (True, False)}
+
+
+def test_the_page_tells_of_every_rule():
+    rows = re.findall(r"^\| `(Kaslite\w+)` \| (\w+) \|", PAGE, re.MULTILINE)
+    assert rows == [(name, rule["labels"]["severity"]) for name, rule in RULES.items()]
 
 
 @pytest.mark.parametrize("name", RULES)

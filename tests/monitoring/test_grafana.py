@@ -73,6 +73,11 @@ def test_it_has_the_documented_panels():
     assert set(DOCUMENTED) <= PANELS.keys()
 
 
+def test_the_page_tells_of_every_panel():
+    page = (MONITORING.parent / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    assert {title for title in PANELS if title not in page} == set()
+
+
 def test_drift_has_its_two_thresholds():
     steps = PANELS["Interface Drift Monitoring"]["fieldConfig"]["defaults"]["thresholds"]["steps"]
     assert [step["value"] for step in steps] == [None, 0.15, 0.25]

@@ -12,10 +12,10 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.request
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,7 +82,7 @@ class Monitoring:
 @dataclass(frozen=True)
 class _Service:
     name: str
-    url: str
+    port: int
     folder: Path  # in which it works
     command: Sequence[str]
 
@@ -131,13 +131,13 @@ def monitor(
     )
     try:
         _write_config(data_dir, ports)
-        with suppress(KeyboardInterrupt), _any_end_is_ctrl_c(), ExitStack() as stack:
-            watches = [stack.enter_context(_running(service, data_dir)) for service in services]
-            _watch(watches, lambda: all(map(_is_ready, services)))
-            ready(_told(ports, alerting, data_dir))
-            _watch(watches, lambda: False)
     except OSError as error:
         raise StorageError(f"cannot write to {data_dir}: {error.strerror}.") from None
+    with suppress(KeyboardInterrupt), _any_end_is_ctrl_c(), ExitStack() as stack:
+        watches = [stack.enter_context(_running(service, data_dir)) for service in services]
+        _watch(watches, lambda: all(_is_ready(service.port) for service in services))
+        ready(_told(ports, alerting, data_dir))
+        _watch(watches, lambda: False)
 
 
 def _program(name: str) -> str:
@@ -159,36 +159,40 @@ def _write_config(data_dir: Path, ports: Ports) -> None:
 
 
 def _alertmanager(program: str, ports: Ports, config: Path, data_dir: Path) -> _Service:
-    url = f"http://localhost:{ports.alertmanager}"
     flags = (
         f"--config.file={config}",
         f"--storage.path={data_dir / 'alertmanager'}",
         f"--web.listen-address={_HOST}:{ports.alertmanager}",
-        f"--web.external-url={url}",
+        f"--web.external-url={_url(ports.alertmanager)}",
         "--cluster.listen-address=",  # one alone: no port for others
     )
-    return _Service("Alertmanager", url, config.parent, (program, *flags))  # files that the config names are beside it
+    return _Service(
+        "Alertmanager", ports.alertmanager, config.parent, (program, *flags)
+    )  # files that the config names are beside it
 
 
 def _prometheus(program: str, ports: Ports, data_dir: Path) -> _Service:
-    url = f"http://localhost:{ports.prometheus}"
     flags = (
         f"--config.file={data_dir / 'prometheus.yml'}",
         f"--storage.tsdb.path={data_dir / 'prometheus'}",
         f"--web.listen-address={_HOST}:{ports.prometheus}",
-        f"--web.external-url={url}",
+        f"--web.external-url={_url(ports.prometheus)}",
     )
-    return _Service("Prometheus", url, data_dir, (program, *flags))
+    return _Service("Prometheus", ports.prometheus, data_dir, (program, *flags))
 
 
 def _told(ports: Ports, alerting: Path, data_dir: Path) -> Monitoring:
     return Monitoring(
-        prometheus=f"http://localhost:{ports.prometheus}",
-        alertmanager=f"http://localhost:{ports.alertmanager}",
-        target=f"http://localhost:{ports.metrics}/metrics",
+        prometheus=_url(ports.prometheus),
+        alertmanager=_url(ports.alertmanager),
+        target=f"{_url(ports.metrics)}/metrics",
         data_dir=str(data_dir),
         alertmanager_config=str(alerting),
     )
+
+
+def _url(port: int) -> str:
+    return f"http://localhost:{port}"
 
 
 @contextmanager
@@ -240,9 +244,12 @@ def _watch(watches: Sequence[Callable[[], None]], is_done: Callable[[], bool]) -
         time.sleep(_LOOK_S)
 
 
-def _is_ready(service: _Service) -> bool:
+def _is_ready(port: int) -> bool:
+    connection = HTTPConnection(_HOST, port, timeout=5)  # past any proxy
     try:
-        with urllib.request.urlopen(f"{service.url}/-/ready", timeout=5) as answer:  # noqa: S310  on the loopback
-            return bool(answer.status == HTTPStatus.OK)
-    except OSError:
+        connection.request("GET", "/-/ready")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()
