@@ -5,7 +5,7 @@ BIN := .venv/bin
 EXTRAS := dev,pipeline,ray,search,tracking,web
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint bench prove-quick results constraints picture
+.PHONY: help setup demo test test-fast lint bench prove-quick results constraints picture grafana
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ results: setup ## docs/results.md and what the README says of it, from the rows 
 
 picture: setup ## redraw the picture in the README
 	$(BIN)/python scripts/draw_dashboard.py
+
+grafana: setup ## redraw the dashboard of Grafana
+	$(BIN)/python scripts/draw_grafana.py
 
 constraints: ## regenerate constraints.txt from pyproject.toml
 	scripts/lock.sh

@@ -17,6 +17,7 @@ from kaslite import __version__
 from kaslite.cli.analytics import analytics
 from kaslite.cli.data import data
 from kaslite.cli.evaluate import evaluate
+from kaslite.cli.monitor import monitor
 from kaslite.cli.prove import prove
 from kaslite.cli.replay import replay
 from kaslite.cli.rerun import rerun
@@ -47,6 +48,7 @@ app.command(rerun)
 app.command(replay)
 app.command(analytics)
 app.command(track)
+app.command(monitor)
 app.command(data)
 app.command(evaluate)
 app.command(prove)
