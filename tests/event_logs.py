@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from kaslite.events import (
     SeedGerminated,
     SeedReading,
     SeedStateChanged,
+    Submodule,
     to_line,
 )
 
@@ -69,6 +71,12 @@ def small_run(name="a run", epochs=3, metrics=None, **config) -> list[Event]:
     begin = [started(name, **config), PhaseStarted(epoch=0, timestamp=BEGUN_S, phase="phase_2", epochs=epochs)]
     end = [] if metrics is None else [RunFinished(epoch=epochs, timestamp=BEGUN_S + 99, status="completed", metrics=metrics)]
     return [*begin, *(epoch(number, [reading()]) for number in range(1, epochs + 1)), *end]
+
+
+def large_run(epochs=3) -> list[Event]:
+    """Return a run whose story is more than what is on its way to a page at any time."""
+    begin, *rest = small_run(epochs=epochs)
+    return [replace(begin, submodules=(Submodule(name="x" * 12_000_000, kind="Linear", params=1),)), *rest]
 
 
 def write(path: Path, events) -> Path:
