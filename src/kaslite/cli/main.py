@@ -25,6 +25,7 @@ from kaslite.cli.resume import resume
 from kaslite.cli.run import run
 from kaslite.cli.sweep import sweep
 from kaslite.cli.track import track
+from kaslite.cli.ui import ui
 from kaslite.errors import KasliteError, UsageError
 from kaslite.experiment.config import first_complaint
 
@@ -52,6 +53,7 @@ app.command(monitor)
 app.command(data)
 app.command(evaluate)
 app.command(prove)
+app.command(ui)
 
 
 def call(tokens: Sequence[str]) -> int:

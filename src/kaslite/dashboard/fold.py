@@ -22,6 +22,7 @@ from kaslite.events import (
     SeedStateChanged,
 )
 from kaslite.telemetry.analytics import BlendingStats, BlueprintStats, RunTotals, fold_blending, fold_blueprints, fold_totals
+from kaslite.telemetry.analytics.changed import changed
 from kaslite.telemetry.words import describe, is_stop, plain
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def fold(view: RunView, event: Event) -> RunView:
         case EpochCompleted():
             return _fold_epoch(view, event)
         case DecisionMade():
-            return replace(view, thought=event.reason)
+            return changed(view, thought=event.reason)
         case BlendStrategyChosen():
             return _with_seed(view, event, blend_strategy=event.strategy_name)
         case SeedGerminated():
@@ -109,9 +110,9 @@ def _with_sums(view: RunView, event: Event) -> RunView:
     """Take in what events add up to."""
     totals = fold_totals(view.totals, event)
     if isinstance(event, EpochCompleted):  # the most frequent, and the largest: no need to look further
-        return replace(view, totals=totals)
+        return changed(view, totals=totals)
     blending, blueprints = fold_blending(view.blending, event), fold_blueprints(view.blueprints, event)
-    return replace(view, totals=totals, blending=blending, blueprints=blueprints)
+    return changed(view, totals=totals, blending=blending, blueprints=blueprints)
 
 
 def _with_words(view: RunView, event: Event) -> RunView:
@@ -138,10 +139,10 @@ def _fold_turn(view: RunView, event: Event) -> RunView:
 def _fold_epoch(view: RunView, event: EpochCompleted) -> RunView:
     if view.phases:  # a log that a user's own loop writes may have none
         *earlier, phase = view.phases
-        view = replace(view, phases=(*earlier, replace(phase, done=phase.done + 1, last_s=event.timestamp)))
+        view = changed(view, phases=(*earlier, changed(phase, done=phase.done + 1, last_s=event.timestamp)))
     if not event.seeds:
         return view
-    return replace(view, seeds={**view.seeds, **{(seen.layer, seen.seed): _seen(seen) for seen in event.seeds}})
+    return changed(view, seeds={**view.seeds, **{(seen.layer, seen.seed): _seen(seen) for seen in event.seeds}})
 
 
 def _fold_resumption(view: RunView, event: RunResumed) -> RunView:

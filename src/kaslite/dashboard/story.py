@@ -94,6 +94,11 @@ class Story:
         """Whether the seeds' readings of the next epoch are more than it keeps: if not, they need not be read."""
         return (self._view.totals.epochs + 1) % self._reading_stride == 0
 
+    @property
+    def status(self) -> str:
+        """As the events tell: ``running``, or how it ended."""
+        return self._view.totals.status
+
     def take(self, event: Event) -> None:
         """Take one more event in."""
         self._view = fold(self._view, event)

@@ -22,6 +22,7 @@ from kaslite.events import (
     SeedGerminated,
     SeedStateChanged,
 )
+from kaslite.telemetry.analytics.changed import changed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,14 +99,14 @@ def fold_totals(totals: RunTotals, event: Event) -> RunTotals:
 
 def _with_time(totals: RunTotals, event: Event) -> RunTotals:
     if isinstance(event, RunStarted):
-        return replace(totals, started_s=event.timestamp, last_s=event.timestamp)
+        return changed(totals, started_s=event.timestamp, last_s=event.timestamp)
     passed_s = 0.0 if isinstance(event, RunResumed) else max(0.0, event.timestamp - totals.last_s)
-    return replace(totals, last_s=event.timestamp, wall_s=totals.wall_s + passed_s)
+    return changed(totals, last_s=event.timestamp, wall_s=totals.wall_s + passed_s)
 
 
 def _with_epoch(totals: RunTotals, event: EpochCompleted) -> RunTotals:
     states = {(reading.layer, reading.seed): reading.state for reading in event.seeds}
-    return replace(
+    return changed(
         totals,
         phase=event.phase,
         epochs=event.epoch,

@@ -16,7 +16,7 @@ from kaslite.events import Event, RunResumed, from_line, to_line
 from kaslite.telemetry.file_lock import lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 
@@ -46,23 +46,23 @@ class JsonlLog:
             StillGoingError: if the run is still going.
             StorageError: if the file cannot be read and written.
         """
-        with _told_clearly("go on with", path):
+        with told_clearly("go on with", path):
             return cls(path, _goes_on=True)
 
     def write(self, event: Event) -> None:
         """Append one line, and hand it to the operating system, so that readers can follow and a crash loses nothing."""
-        with _told_clearly("write", self._path):
+        with told_clearly("write", self._path):
             self._file.write(to_line(event).encode() + b"\n")
             self._file.flush()
 
     def sync(self) -> None:
         """Hand all that was written to the disk, so that even a power failure cannot lose it."""
-        with _told_clearly("write", self._path):
+        with told_clearly("write", self._path):
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""
-        with _told_clearly("write", self._path):
+        with told_clearly("write", self._path):
             self._file.close()
 
 
@@ -75,16 +75,16 @@ def read_log(path: Path) -> Iterator[Event]:
     Raises:
         StorageError: if the file cannot be read, or if a line but the last is not an event.
     """
-    with _told_clearly("read", path), path.open("rb") as lines:
-        count, resumed = _survey(lines)
+    with told_clearly("read", path), path.open("rb") as lines:
+        count, resumed = survey(lines)
         lines.seek(0)
         for number, line in enumerate(islice(lines, count), start=1):
-            event = _parse(line, path, number)
+            event = parse_line(line, path, number)
             if all(event.sequence <= last_sequence for place, last_sequence in resumed if place > number):
                 yield event
 
 
-def _survey(lines: BinaryIO) -> tuple[int, list[tuple[int, int]]]:
+def survey(lines: Iterable[bytes]) -> tuple[int, list[tuple[int, int]]]:
     """Return the number of whole lines, and where the run was resumed: (number of the line, last valid sequence)."""
     count, resumed = 0, []
     for line in lines:
@@ -99,7 +99,17 @@ def _survey(lines: BinaryIO) -> tuple[int, list[tuple[int, int]]]:
     return count, resumed
 
 
-def _parse(line: bytes, path: Path, number: int) -> Event:
+def parse_line(line: bytes, path: Path, number: int) -> Event:
+    """Return the event of a line.
+
+    Args:
+        line: with or without its end.
+        path: of the log.
+        number: of the line, from 1.
+
+    Raises:
+        StorageError: if it is not one.
+    """
     try:
         return from_line(line)
     except ValueError as error:
@@ -114,7 +124,12 @@ def _cut_off_torn_line(file: BinaryIO) -> None:
 
 
 @contextmanager
-def _told_clearly(what: str, path: Path) -> Iterator[None]:
+def told_clearly(what: str, path: Path) -> Iterator[None]:
+    """Turn what the operating system says into a sentence on the event log.
+
+    Raises:
+        StorageError: in place of an `OSError`.
+    """
     try:
         yield
     except OSError as error:
