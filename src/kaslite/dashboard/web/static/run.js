@@ -1,0 +1,135 @@
+/* The view of one run: its sections in their order, each drawn from the story.
+
+   Not for: where the story comes from. */
+"use strict";
+
+/* Make the sections and return the function that draws a story into them, as often as there is news. */
+kaslite.runView = (root, { indicator = null } = {}) => {
+  const header = kaslite.make("header");
+  const section = (id, title, ...content) => kaslite.make("section", { id }, kaslite.make("h2", {}, title), content);
+  const place = (name = "") => kaslite.make("div", { class: name });
+  const at = {
+    totals: place(), curves: place("plot"), architecture: place(), lifelines: place("plot"), choice: place(), seeds: place(),
+    blending: place(), blueprints: place(), decisions: place(), settings: place(),
+  };
+  root.replaceChildren(
+    header,
+    section("totals", "Totals", at.totals),
+    section("curves", "Curves", at.curves),
+    section("architecture", "Architecture", kaslite.stateLegend(), at.architecture),
+    section("lifelines", "Lifelines", at.choice, at.lifelines),
+    section("seeds", "Seeds", at.seeds),
+    section("blending", "Blending analytics", at.blending),
+    section("blueprints", "Blueprint analytics", at.blueprints),
+    section("decisions", "Decisions", at.decisions),
+    section("settings", "Settings", at.settings),
+  );
+  const changed = kaslite.changes();
+  const choice = { all: false };
+  let story = null;
+
+  const drawLifelines = () => {
+    const few = story.lifelines.filter(kaslite.isEverLive).length;
+    at.choice.replaceChildren(...kaslite.dormantChoice(story.lifelines.length - few, choice, drawLifelines));
+    at.lifelines.hidden = !(choice.all ? story.lifelines.length : few);
+    if (!at.lifelines.hidden) kaslite.drawLifelines(at.lifelines, story, choice);
+    else at.choice.prepend(kaslite.make("p", { class: "nothing" }, "no seed has germinated yet"));
+  };
+
+  return (next) => {
+    story = next;
+    document.title = `${story.run.name || "a run"} - kaslite`;
+    header.replaceChildren(...kaslite.runHeader(story.run, indicator));
+    at.totals.replaceChildren(kaslite.totalsList(story.totals));
+    const isFirst = !at.curves.on;
+    kaslite.drawCurves(at.curves, story);
+    kaslite.drawArchitecture(at.architecture, story);
+    drawLifelines();
+    if (isFirst) kaslite.zoomTogether(at.curves, at.lifelines);
+    at.seeds.replaceChildren(kaslite.seedTable(story.seeds));
+    for (const name of ["blending", "blueprints"]) {
+      if (changed(name, story[name])) at[name].replaceChildren(kaslite.tableOf(story[name], kaslite.NOTHING[name]));
+    }
+    if (changed("decisions", story.decisions.length)) at.decisions.replaceChildren(kaslite.decisionTable(story.decisions));
+    if (changed("settings", story.run.config)) at.settings.replaceChildren(kaslite.settings(story.run));
+  };
+};
+
+kaslite.NOTHING = { blending: "no blend has begun yet", blueprints: "no seed has germinated yet" };
+
+/* Return what says whether something is another than it was when it was last asked. */
+kaslite.changes = () => {
+  const last = {};
+  return (name, value) => {
+    const now = JSON.stringify(value);
+    const isNew = now !== last[name];
+    last[name] = now;
+    return isNew;
+  };
+};
+
+kaslite.runHeader = (run, indicator) => {
+  const planned = run.planned_epochs ? ` / ${kaslite.grouped(run.planned_epochs)}` : "";
+  const bar = kaslite.make("progress", { max: run.planned_epochs || 1, value: run.epoch ?? 0, "aria-label": "epochs" });
+  const facts = [run.problem, run.phase, `epoch ${kaslite.grouped(run.epoch ?? 0)}${planned}`, `started ${kaslite.date(run.started_s)}`];
+  return [
+    kaslite.make("h1", {}, run.name || "a run"),
+    kaslite.make("p", { class: "facts" }, kaslite.statusLabel(run.status), indicator, facts.filter(Boolean).map((fact) => kaslite.make("span", {}, fact)), bar),
+    run.error ? kaslite.make("p", { class: "error" }, run.error) : null,
+    run.thought ? kaslite.make("p", { class: "thought" }, kaslite.make("b", {}, "Controller: "), run.thought) : null,
+  ].filter(Boolean);
+};
+
+kaslite.statusLabel = (status) => kaslite.make("span", { class: "status", "data-status": status }, status);
+
+/* Each number exactly, for those who read it by machine, beside the text for people. */
+kaslite.totalsList = (totals) =>
+  kaslite.make(
+    "dl", { class: "totals" },
+    Object.entries(totals).map(([name, value]) =>
+      kaslite.make(
+        "div", {},
+        kaslite.make("dt", {}, kaslite.label(name)),
+        kaslite.make("dd", { "data-name": name, "data-value": JSON.stringify(value) }, kaslite.total(name, value)),
+      ),
+    ),
+  );
+
+kaslite.stateLegend = () => kaslite.make("p", { class: "legend" }, Object.keys(kaslite.STATES).map(kaslite.stateLabel));
+
+kaslite.dormantChoice = (dormant, choice, redraw) => {
+  if (!dormant) return [];
+  const box = kaslite.make("input", { type: "checkbox", onchange: () => redraw((choice.all = box.checked)) });
+  box.checked = choice.all;
+  return [kaslite.make("label", { class: "muted" }, box, ` show also the ${kaslite.grouped(dormant)} that were always dormant`)];
+};
+
+kaslite.seedTable = (seeds) => {
+  const columns = ["params", "alpha", "training_progress", "removal_cost", "twin_gain", "drift", "scale_drift", "health"];
+  const live = seeds.filter((seed) => seed.state !== "dormant");
+  const rows = live.map((seed) => [
+    seed.seed, { show: kaslite.stateLabel(seed.state), by: seed.state }, seed.blueprint, seed.blend_strategy, ...columns.map((name) => seed[name] ?? null),
+  ]);
+  const headings = ["Seed", "State", "Blueprint", "Strategy", ...columns.map((name) => kaslite.label(name))];
+  return kaslite.table(headings, rows, { nothing: `all ${kaslite.grouped(seeds.length)} seeds are dormant` });
+};
+
+/* A table of the story; blank cells are nothing measured. */
+kaslite.tableOf = ({ headings, rows }, nothing) => kaslite.table(headings, rows, { nothing });
+
+kaslite.decisionTable = (decisions) => {
+  const rows = decisions.map(({ epoch, decision, seed, blueprint, reason, refusal }) => {
+    const refused = refusal ? kaslite.make("span", { class: "refusal" }, `refused: ${refusal}`) : "carried out";
+    return [epoch, decision, seed, blueprint, { show: kaslite.make("span", { class: "reason" }, reason), by: reason }, { show: refused, by: refusal ?? "" }];
+  });
+  const headings = ["Epoch", "Decision", "Seed", "Blueprint", "Reason", "Outcome"];
+  return kaslite.table(headings, rows.reverse(), { nothing: "nothing was decided yet" });
+};
+
+kaslite.settings = ({ config, versions, key }) => {
+  const rows = [...Object.entries(config ?? {}), ...Object.entries(versions ?? {}).map(([name, version]) => [`version of ${name}`, version]), ["key", key]];
+  const list = kaslite.table(["Setting", "Value"], rows.map(([name, value]) => [name, kaslite.setting(value)]), { most: Infinity });
+  return kaslite.make("details", {}, kaslite.make("summary", {}, `${rows.length} settings and versions`), list);
+};
+
+kaslite.setting = (value) => (value === null || value === undefined ? "-" : typeof value === "string" ? value : JSON.stringify(value));
