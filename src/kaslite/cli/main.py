@@ -19,6 +19,7 @@ from kaslite.cli.data import data
 from kaslite.cli.evaluate import evaluate
 from kaslite.cli.prove import prove
 from kaslite.cli.replay import replay
+from kaslite.cli.report import report
 from kaslite.cli.rerun import rerun
 from kaslite.cli.resume import resume
 from kaslite.cli.run import run
@@ -47,6 +48,7 @@ app.command(resume)
 app.command(rerun)
 app.command(replay)
 app.command(analytics)
+app.command(report)
 app.command(track)
 app.command(data)
 app.command(evaluate)

@@ -84,13 +84,19 @@ kaslite.about = ({ kind, params }) => [kind, params === null ? null : `${kaslite
 kaslite.summary = (parts) => {
   const inside = parts.flatMap(kaslite.all);
   const params = parts.reduce((sum, part) => sum + (part.params ?? 0), 0);
-  const kinds = parts.length <= 3 ? parts.map((part) => part.kind || part.name).join(" → ") : `${parts[0].kind} → … → ${parts.at(-1).kind}`;
+  const kinds = parts.length <= 3 ? parts.map(kaslite.shortly).join(" → ") : `${kaslite.shortly(parts[0])} → … → ${kaslite.shortly(parts.at(-1))}`;
   const count = inside.length > 3 ? `${inside.length} parts, ` : "";
   const names = inside.slice(0, 40).map((part) => `${part.name}: ${kaslite.about(part)}`).join("\n");
   return kaslite.make(
     "div", { class: "chip", title: names + (inside.length > 40 ? "\n…" : "") },
     kaslite.square(params), kaslite.make("span", {}, kinds), kaslite.make("span", { class: "muted" }, `${count}${kaslite.grouped(params)}`),
   );
+};
+
+/* A part by its name and its class; numbers say nothing. */
+kaslite.shortly = ({ name, kind }) => {
+  const short = name.slice(name.lastIndexOf(".") + 1);
+  return /^\d+$/.test(short) && kind ? kind : kind ? `${short}: ${kind}` : short;
 };
 
 kaslite.folded = (parts, draw) => {
@@ -123,7 +129,7 @@ kaslite.seedDrawing = (seed) => {
     width: `${side}px`, height: `${side}px`, borderColor: colour,
     background: `linear-gradient(to top, ${colour} ${fill}%, color-mix(in srgb, ${colour} 22%, transparent) ${fill}%)`,
   });
-  const alpha = seed.alpha === null ? "" : ` · α ${kaslite.number(seed.alpha, 2)}`;
+  const alpha = seed.alpha === null || seed.blueprint === null ? "" : ` · α ${kaslite.number(seed.alpha, 2)}`;
   const lines = kaslite.make(
     "span", { class: "seed-text" },
     kaslite.make("b", {}, `:${seed.index} ${seed.blueprint ?? ""}`), kaslite.make("span", {}, `${seed.state}${alpha}`),
@@ -140,6 +146,6 @@ kaslite.square = (params) => {
 
 kaslite.sizeLegend = () => {
   const samples = [100, 10000, 1000000].map((params) => kaslite.make("span", { class: "state" }, kaslite.square(params), kaslite.grouped(params)));
-  const rule = "Squares are parts of the host, circles are seeds, filled as far as alpha has come. Widths grow with the logarithm of the number of parameters:";
-  return kaslite.make("p", { class: "legend muted" }, rule, samples);
+  const rule = "Squares: parts of the host. Circles: seeds, filled as far as alpha has come. As wide as the logarithm of their parameters:";
+  return kaslite.make("p", { class: "legend sizes muted" }, rule, samples);
 };

@@ -1,11 +1,9 @@
 /* Several runs beside one another: what they came to, in which settings they differ, and their curves. */
 "use strict";
 
-kaslite.MOST_COMPARED = 24;
-
 kaslite.comparePage = async (root) => {
   const asked = new URLSearchParams(location.search).getAll("run");
-  const ids = asked.slice(0, kaslite.MOST_COMPARED);
+  const ids = asked.slice(0, kaslite.MOST_DRAWN);
   const stories = await Promise.all(ids.map((id) => kaslite.fetchJson(`/api/run?run=${encodeURIComponent(id)}`)));
   const runs = stories.map((story, place) => ({ id: ids[place], story }));
   const left = asked.length - ids.length;
@@ -14,7 +12,7 @@ kaslite.comparePage = async (root) => {
 };
 
 kaslite.compareView = (root, runs, note) => {
-  const plot = kaslite.make("div", { class: "plot" });
+  const plot = kaslite.make("div");
   root.replaceChildren(
     ...[kaslite.make("header", {}, kaslite.make("h1", {}, `${runs.length} runs compared`), note)],
     kaslite.make("section", { id: "curves" }, kaslite.make("h2", {}, "Curves"), plot),

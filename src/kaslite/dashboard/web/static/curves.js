@@ -17,7 +17,7 @@ kaslite.MARKS = {
 
 kaslite.CURVES = [
   { name: "val_accuracy", title: "val accuracy", colour: "#0072b2", row: "accuracy" },
-  { name: "best_accuracy", title: "best accuracy", colour: "#009e73", row: "accuracy", dash: "dot" },
+  { name: "best_accuracy", title: "best accuracy", colour: "#8a939d", row: "accuracy", dash: "dot" },
   { name: "train_loss", title: "train loss", colour: "#e69f00", row: "loss" },
   { name: "val_loss", title: "val loss", colour: "#d55e00", row: "loss" },
 ];
@@ -64,7 +64,7 @@ kaslite.curvesLayout = (rows, kinds, story) => {
   const marksHeight = kinds.length ? (kinds.length + 1) * markHeight : 0;
   const inner = rows.length * (rowHeight + gap) + marksHeight || rowHeight;
   const layout = {
-    height: inner + margins, margin: { l: kaslite.isNarrow() ? 76 : 84, r: 12, t: 44, b: 40 },
+    height: inner + margins, margin: kaslite.epochMargin({ t: 44 }),
     xaxis: kaslite.axis({
       title: { text: "epoch" }, range: kaslite.epochRange(story), anchor: "free", position: 0,
       showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "dot", spikecolor: kaslite.css("--muted"),

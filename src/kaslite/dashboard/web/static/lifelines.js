@@ -1,12 +1,21 @@
 /* A lifeline for each seed: its states as bars over the epochs, its alpha as a line in them, its last contribution beside them. */
 "use strict";
 
-kaslite.isEverLive = ({ spans }) => spans.some((span) => span.state !== "dormant");
+kaslite.LIFELINES =
+  "The line is alpha: 0 at the foot of a bar, 1 at its top. The number on the right is the last contribution that was measured, where the triangle " +
+  "is: twin gain, or else removal cost. Point at a bar to read why the seed came into that state.";
 
-/* Draw the lifelines of those seeds that were ever live, or of all. */
-kaslite.drawLifelines = (element, story, { all = false } = {}) => {
-  const lines = all ? story.lifelines : story.lifelines.filter(kaslite.isEverLive);
+/* The lifelines in the order of the host; a seed that was always dormant has none. */
+kaslite.inOrder = ({ seeds, lifelines }) => {
+  const places = new Map(seeds.map(({ seed }, place) => [seed, place]));
+  return [...lifelines].sort((one, other) => (places.get(one.seed) ?? Infinity) - (places.get(other.seed) ?? Infinity));
+};
+
+kaslite.drawLifelines = (element, story) => {
+  const lines = kaslite.inOrder(story);
   element.dataset.seeds = lines.length;
+  element.hidden = !lines.length;
+  if (element.hidden) return null;
   const last = kaslite.epochRange(story)[1] / 1.01;
   const states = Object.keys(kaslite.STATES).filter((state) => lines.some(({ spans }) => spans.some((span) => span.state === state)));
   const traces = [
@@ -22,7 +31,7 @@ kaslite.spanTrace = (state, lines, last) => {
     all.filter((span) => span.state === state).map((span) => ({ ...span, seed, row, end: span.to ?? last })),
   );
   return {
-    type: "bar", orientation: "h", name: state, width: state === "dormant" ? 0.12 : 0.72, hoverinfo: "text", textposition: "none",
+    type: "bar", orientation: "h", name: state, width: 0.72, hoverinfo: "text", textposition: "none",
     y: spans.map(({ row }) => row), base: spans.map(({ from }) => from), x: spans.map(({ from, end }) => Math.max(0, end - from)),
     hovertext: spans.map((span) => kaslite.spanHover(span)),
     marker: { color: kaslite.colour(state), line: { color: kaslite.colour(state), width: 1 } }, // so that no epochs are seen, too
@@ -40,16 +49,17 @@ kaslite.spanHover = ({ seed, state, blueprint, from, to, cause }) =>
 /* One line for all seeds, with gaps between them: alpha 0 is the foot of a bar, 1 its top. */
 kaslite.alphaTrace = (lines, readings) => {
   const trace = { x: [], y: [], hovertext: [] };
-  lines.forEach(({ seed }, row) => {
+  const gap = () => [trace.x, trace.y, trace.hovertext].forEach((column) => column.push(null));
+  lines.forEach(({ seed, spans }, row) => {
     const mine = readings[seed];
+    const births = spans.filter((span) => span.state === "germinated").map((span) => span.from);
     mine?.epoch.forEach((epoch, at) => {
+      if (at && births.some((birth) => mine.epoch[at - 1] <= birth && birth < epoch)) gap(); // another seed in the same place
       trace.x.push(epoch);
       trace.y.push(mine.alpha[at] === null ? null : row + 0.36 - 0.72 * mine.alpha[at]);
       trace.hovertext.push(kaslite.readingHover(seed, mine, at));
     });
-    trace.x.push(null);
-    trace.y.push(null);
-    trace.hovertext.push("");
+    gap();
   });
   return {
     type: "scatter", mode: "lines", name: "alpha (0 to 1)", hoverinfo: "text", connectgaps: false, ...trace,
@@ -96,8 +106,8 @@ kaslite.lifelinesLayout = (lines, story) => {
   const contributions = lines.map(({ seed }) => kaslite.lastContribution(story.readings[seed]));
   const names = lines.map(({ seed }) => kaslite.forPlot(kaslite.tail(seed, kaslite.isNarrow() ? 14 : 28)));
   return {
-    height: Math.max(lines.length, 2) * rowHeight + 120, barmode: "overlay", bargap: 0,
-    margin: { l: 60, r: 70, t: 70, b: 40 },
+    height: Math.max(lines.length, 2) * rowHeight + 48, barmode: "overlay", bargap: 0, showlegend: false,
+    margin: kaslite.epochMargin(),
     xaxis: kaslite.axis({ title: { text: "epoch" }, range: kaslite.epochRange(story) }),
     yaxis: kaslite.axis({ range, fixedrange: true, tickvals: places, ticktext: names, automargin: true, showgrid: false }),
     yaxis2: kaslite.axis({

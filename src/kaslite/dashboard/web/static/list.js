@@ -17,7 +17,7 @@ kaslite.runTable = (runs, { chosen, onchoose, settings = [], link = kaslite.runL
   const rows = runs.map((run) => [
     ...(chosen ? [kaslite.choiceCell(run, chosen, onchoose)] : []),
     { show: link(run), by: run.name }, { show: kaslite.statusLabel(run.status), by: run.status },
-    ...settings.map((name) => (typeof run.config?.[name] === "number" ? run.config[name] : kaslite.setting(run.config?.[name]))),
+    ...settings.map((name) => ({ show: kaslite.setting(run.config?.[name]), by: run.config?.[name] ?? null })),
     ...results.map((name) => kaslite.totalCell(name, run[name])), kaslite.dateCell(run.started_s),
   ]);
   return kaslite.table(headings, rows, { sort, onsort, nothing: "no run is like that" });

@@ -9,7 +9,10 @@ kaslite.fetchJson = async (address) => {
 
 /* Take what is new into the story. */
 kaslite.apply = (story, more) => {
-  for (const [name, value] of Object.entries(more)) if (name !== "append") story[name] = value;
+  for (const name of ["run", "totals", "seeds", "blending", "blueprints"]) story[name] = more[name];
+  const moved = new Map(more.lifelines.map((line) => [line.seed, line]));
+  const known = story.lifelines.map(({ seed }) => seed);
+  story.lifelines = [...known.map((seed, place) => moved.get(seed) ?? story.lifelines[place]), ...more.lifelines.filter(({ seed }) => !known.includes(seed))];
   const { curves = {}, readings = {}, marks = [], decisions = [] } = more.append ?? {};
   kaslite.appendTo(story.curves, curves);
   for (const [seed, tail] of Object.entries(readings)) kaslite.appendTo((story.readings[seed] ??= {}), tail);

@@ -24,11 +24,15 @@ kaslite.plot = (element, traces, layout) => {
   return Plotly.react(element, traces, { ...base, ...layout }, options);
 };
 
+/* Margins of plots over epochs that stand one below the other. */
+kaslite.epochMargin = (changes) => ({ l: kaslite.isNarrow() ? 76 : 84, r: 64, t: 8, b: 40, ...changes });
+
 /* Let two plots show the same epochs, whichever of them is zoomed. */
 kaslite.zoomTogether = (...elements) => {
   let isPassingOn = false;
-  for (const element of elements) {
-    element.on?.("plotly_relayout", async (change) => {
+  for (const element of elements.filter((one) => one.on && !one.dataset.zooms)) {
+    element.dataset.zooms = "together";
+    element.on("plotly_relayout", async (change) => {
       const changes = Object.fromEntries(Object.entries(change).filter(([name]) => name.startsWith("xaxis.")));
       if (isPassingOn || !Object.keys(changes).length) return;
       isPassingOn = true;

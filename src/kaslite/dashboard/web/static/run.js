@@ -9,7 +9,7 @@ kaslite.runView = (root, { indicator = null } = {}) => {
   const section = (id, title, ...content) => kaslite.make("section", { id }, kaslite.make("h2", {}, title), content);
   const place = (name = "") => kaslite.make("div", { class: name });
   const at = {
-    totals: place(), curves: place("plot"), architecture: place(), lifelines: place("plot"), choice: place(), seeds: place(),
+    totals: place(), curves: place("plot"), architecture: place(), lifelines: place("plot"), asleep: place("muted"), seeds: place(),
     blending: place(), blueprints: place(), decisions: place(), settings: place(),
   };
   root.replaceChildren(
@@ -17,7 +17,7 @@ kaslite.runView = (root, { indicator = null } = {}) => {
     section("totals", "Totals", at.totals),
     section("curves", "Curves", at.curves),
     section("architecture", "Architecture", kaslite.stateLegend(), at.architecture),
-    section("lifelines", "Lifelines", at.choice, at.lifelines),
+    section("lifelines", "Lifelines", kaslite.stateLegend(), kaslite.make("p", { class: "muted" }, kaslite.LIFELINES), at.lifelines, at.asleep),
     section("seeds", "Seeds", at.seeds),
     section("blending", "Blending analytics", at.blending),
     section("blueprints", "Blueprint analytics", at.blueprints),
@@ -25,27 +25,16 @@ kaslite.runView = (root, { indicator = null } = {}) => {
     section("settings", "Settings", at.settings),
   );
   const changed = kaslite.changes();
-  const choice = { all: false };
-  let story = null;
 
-  const drawLifelines = () => {
-    const few = story.lifelines.filter(kaslite.isEverLive).length;
-    at.choice.replaceChildren(...kaslite.dormantChoice(story.lifelines.length - few, choice, drawLifelines));
-    at.lifelines.hidden = !(choice.all ? story.lifelines.length : few);
-    if (!at.lifelines.hidden) kaslite.drawLifelines(at.lifelines, story, choice);
-    else at.choice.prepend(kaslite.make("p", { class: "nothing" }, "no seed has germinated yet"));
-  };
-
-  return (next) => {
-    story = next;
+  return (story) => {
     document.title = `${story.run.name || "a run"} - kaslite`;
     header.replaceChildren(...kaslite.runHeader(story.run, indicator));
     at.totals.replaceChildren(kaslite.totalsList(story.totals));
-    const isFirst = !at.curves.on;
     kaslite.drawCurves(at.curves, story);
     kaslite.drawArchitecture(at.architecture, story);
-    drawLifelines();
-    if (isFirst) kaslite.zoomTogether(at.curves, at.lifelines);
+    kaslite.drawLifelines(at.lifelines, story);
+    at.asleep.textContent = kaslite.asleep(story);
+    kaslite.zoomTogether(at.curves, at.lifelines);
     at.seeds.replaceChildren(kaslite.seedTable(story.seeds));
     for (const name of ["blending", "blueprints"]) {
       if (changed(name, story[name])) at[name].replaceChildren(kaslite.tableOf(story[name], kaslite.NOTHING[name]));
@@ -75,7 +64,7 @@ kaslite.runHeader = (run, indicator) => {
   return [
     kaslite.make("h1", {}, run.name || "a run"),
     kaslite.make("p", { class: "facts" }, kaslite.statusLabel(run.status), indicator, facts.filter(Boolean).map((fact) => kaslite.make("span", {}, fact)), bar),
-    run.error ? kaslite.make("p", { class: "error" }, run.error) : null,
+    ...[run.error, run.trouble].map((what) => what && kaslite.make("p", { class: "error" }, what)), // of the run; of reading its log
     run.thought ? kaslite.make("p", { class: "thought" }, kaslite.make("b", {}, "Controller: "), run.thought) : null,
   ].filter(Boolean);
 };
@@ -95,13 +84,10 @@ kaslite.totalsList = (totals) =>
     ),
   );
 
-kaslite.stateLegend = () => kaslite.make("p", { class: "legend" }, Object.keys(kaslite.STATES).map(kaslite.stateLabel));
-
-kaslite.dormantChoice = (dormant, choice, redraw) => {
-  if (!dormant) return [];
-  const box = kaslite.make("input", { type: "checkbox", onchange: () => redraw((choice.all = box.checked)) });
-  box.checked = choice.all;
-  return [kaslite.make("label", { class: "muted" }, box, ` show also the ${kaslite.grouped(dormant)} that were always dormant`)];
+kaslite.asleep = ({ seeds, lifelines }) => {
+  const rest = seeds.length - lifelines.length;
+  if (!lifelines.length) return `No seed has germinated yet; dormant: ${kaslite.grouped(rest)}.`;
+  return rest > 0 ? `Always dormant: ${kaslite.grouped(rest)} more.` : "";
 };
 
 kaslite.seedTable = (seeds) => {
@@ -123,7 +109,7 @@ kaslite.decisionTable = (decisions) => {
     return [epoch, decision, seed, blueprint, { show: kaslite.make("span", { class: "reason" }, reason), by: reason }, { show: refused, by: refusal ?? "" }];
   });
   const headings = ["Epoch", "Decision", "Seed", "Blueprint", "Reason", "Outcome"];
-  return kaslite.table(headings, rows.reverse(), { nothing: "nothing was decided yet" });
+  return kaslite.table(headings, rows.reverse(), { nothing: "nothing was decided yet", name: "decisions" });
 };
 
 kaslite.settings = ({ config, versions, key }) => {

@@ -25,3 +25,6 @@ kaslite.stateLabel = (state) => {
   dot.style.background = kaslite.colour(state);
   return kaslite.make("span", { class: "state" }, dot, state);
 };
+
+/* All states, or those that are meant, as a line of such labels. */
+kaslite.stateLegend = (states = Object.keys(kaslite.STATES)) => kaslite.make("p", { class: "legend" }, states.map(kaslite.stateLabel));

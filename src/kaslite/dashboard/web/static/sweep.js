@@ -1,11 +1,9 @@
 /* The runs of a sweep: the settings that vary and what came of them, with the curves of the best. */
 "use strict";
 
-kaslite.MOST_DRAWN = 24;
-
 /* Show a sweep. link: from a row to what leads to its run. storyOf: from a row to its story, or null if there is none. */
 kaslite.sweepView = async (root, { name, runs, unreadable }, { link, storyOf }) => {
-  const plot = kaslite.make("div", { class: "plot" });
+  const plot = kaslite.make("div");
   const settings = kaslite.differences(runs.map((run) => run.config));
   const best = kaslite.bestFirst(runs).slice(0, kaslite.MOST_DRAWN);
   const chosen = best.length < runs.length ? `Drawn are the best ${best.length} of ${runs.length} runs.` : `Drawn are all ${runs.length} runs.`;

@@ -20,8 +20,8 @@ kaslite.compareCells = (one, other) => {
 /* A table in a box of its own, which scrolls where the page is too narrow for it.
 
    headings: texts. rows: arrays of cells. sort: {column, down} to begin with. most: rows that are drawn before one asks for
-   the rest. nothing: what is said where there are no rows. */
-kaslite.table = (headings, rows, { sort = null, most = 200, nothing = "nothing yet", onsort = null } = {}) => {
+   the rest. nothing: what is said where there are no rows. name: class of the table. */
+kaslite.table = (headings, rows, { sort = null, most = 200, nothing = "nothing yet", onsort = null, name = null } = {}) => {
   if (!rows.length) return kaslite.make("p", { class: "nothing" }, nothing);
   const cells = rows.map((row) => row.map(kaslite.cell));
   const isNumber = headings.map((_, place) => kaslite.isNumeric(cells.map((row) => row[place].by)));
@@ -42,7 +42,7 @@ kaslite.table = (headings, rows, { sort = null, most = 200, nothing = "nothing y
     const order = state.sort ? kaslite.sorted(cells, state.sort) : cells;
     titles.forEach((title, place) => {
       const isSorted = state.sort?.column === place;
-      title.ariaSort = isSorted ? (state.sort.down ? "descending" : "ascending") : "none";
+      title.setAttribute("aria-sort", isSorted ? (state.sort.down ? "descending" : "ascending") : "none");
     });
     const drawn = order.slice(0, state.most).map((row) =>
       kaslite.make("tr", {}, row.map((cell, place) => kaslite.make("td", { class: isNumber[place] ? "number" : null }, cell.show))),
@@ -53,7 +53,7 @@ kaslite.table = (headings, rows, { sort = null, most = 200, nothing = "nothing y
   }
 
   fill();
-  const table = kaslite.make("table", {}, kaslite.make("thead", {}, kaslite.make("tr", {}, titles)), body);
+  const table = kaslite.make("table", { class: name }, kaslite.make("thead", {}, kaslite.make("tr", {}, titles)), body);
   return kaslite.make("div", { class: "scroll", tabindex: "0" }, table, more);
 };
 
@@ -67,5 +67,5 @@ kaslite.sorted = (cells, { column, down }) =>
 /* Whether a column holds numbers: also as texts, such as "+0.1500" or "3.0 epochs". */
 kaslite.isNumeric = (values) => {
   const there = values.filter((value) => value !== null && value !== "-");
-  return there.length > 0 && there.every((value) => typeof value === "number" || /^[+-]?[\d.,]+( |%|$)/.test(value));
+  return there.every((value) => typeof value === "number" || /^[+-]?[\d.,]+( |%|$)/.test(value));
 };

@@ -12,11 +12,11 @@ kaslite.number = (value, digits = 4) => {
   if (typeof value !== "number") return String(value);
   if (Number.isInteger(value)) return kaslite.grouped(value);
   const size = Math.abs(value);
-  return size >= 1e6 || (size > 0 && size < 10 ** -digits) ? value.toExponential(2) : value.toFixed(digits);
+  return size >= 1e6 || (size > 0 && size < 10 ** -digits) ? value.toExponential(2).replace("+", "") : value.toFixed(digits);
 };
 
 kaslite.grouped = (whole) =>
-  Math.abs(whole) >= 1e9 ? whole.toExponential(3) : String(whole).replace(/\B(?=(\d{3})+$)/g, ",");
+  Math.abs(whole) >= 1e9 ? whole.toExponential(3).replace("+", "") : String(whole).replace(/\B(?=(\d{3})+$)/g, ",");
 
 kaslite.signed = (value) => (typeof value === "number" && value > 0 ? "+" : "") + kaslite.number(value);
 
@@ -43,7 +43,10 @@ kaslite.label.special = {
 };
 
 /* A number of a run under its name in metrics.json. */
-kaslite.total = (name, value) => (name.endsWith("_s") ? kaslite.seconds(value) : kaslite.number(value));
+kaslite.total = (name, value) => {
+  if (name.endsWith("_s")) return kaslite.seconds(value);
+  return typeof value === "number" && /accuracy|loss|r2/.test(name) ? value.toFixed(4) : kaslite.number(value);
+};
 
 /* Keep the end of a long dotted name: it is what tells it from others. */
 kaslite.tail = (text, most) => (text.length > most ? `…${text.slice(1 - most)}` : text);
