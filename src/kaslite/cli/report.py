@@ -20,7 +20,7 @@ def report(
     results_dir: Path = Path("results"),
     said: Output = Output(),  # noqa: B008  frozen
 ) -> None:
-    """Write a run or a sweep into one HTML file that needs nothing else: what the live page shows, and the reason of each decision.
+    """Write a run or a sweep into one HTML file: all that the live page shows, with the reason of each decision.
 
     Parameters
     ----------

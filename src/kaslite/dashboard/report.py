@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from kaslite.dashboard.web.files import STATIC, static_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 MOST_BYTES = 16_000_000
 """Of the stories in the report of a sweep; of runs for which there is no room there is a row."""
 
+_CLOSED = "base-uri 'none'; form-action 'none'"
 _STYLE = re.compile(r'<link rel="stylesheet" href="/static/([\w.]+)">')
 _SCRIPT = re.compile(r'<script src="/static/([\w.]+)"></script>')
 _NAVIGATION = re.compile(r"<nav>.*?</nav>")
@@ -51,7 +52,12 @@ def sweep_report(name: str, stories: Mapping[str, Mapping[str, Any]], unreadable
         if room < 0:
             break
         texts.append(text)
-    about = {"kind": "sweep", "name": name, "runs": rows, "unreadable": [{"id": run, "why": unreadable[run]} for run in unreadable]}
+    about = {
+        "kind": "sweep",
+        "name": name,
+        "runs": rows,
+        "unreadable": [{"id": run, "why": unreadable[run]} for run in unreadable],
+    }
     return _page("sweep.html", f'{_json(about)[:-1]},"stories":{{{",".join(texts)}}}}}')
 
 
@@ -89,8 +95,8 @@ def _script(name: str) -> str:
     return text.replace("</script", "<\\/script").replace("<!--", "\\x3C!--")
 
 
-def _policy(scripts: Sequence[str] | Any) -> str:
+def _policy(scripts: Iterable[str]) -> str:
     """Allow these scripts, known by their checksums, and no address."""
     sums = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = " ".join(f"'sha256-{checksum}'" for checksum in sums)
-    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; {_CLOSED}"

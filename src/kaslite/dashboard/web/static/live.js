@@ -50,27 +50,37 @@ kaslite.paced = (draw, every_ms = 250) => {
 
 /* Follow a run in a view; the indicator says how it stands. */
 kaslite.follow = (run, root) => {
-  const indicator = kaslite.make("span", { class: "indicator", role: "status" }, "connecting");
-  const show = kaslite.runView(root, { indicator });
-  let story = null;
-  const draw = kaslite.paced(() => {
-    if (story) show(story);
-    if (story) root.dataset.drawn = Number(root.dataset.drawn ?? 0) + 1;
-  });
+  const indicator = kaslite.make("span", { class: "indicator", role: "status" });
+  let [story, show] = [null, null];
   const say = (text) => {
     indicator.textContent = text;
     indicator.dataset.is = text;
   };
-  const source = new EventSource(`/api/follow?run=${encodeURIComponent(run)}`);
+  const sayHowItStands = () => say(story ? (story.run.status === "running" ? "live" : "ended") : "connecting");
+  const draw = kaslite.paced(() => {
+    if (!story) return;
+    show ??= kaslite.runView(root, { indicator });
+    show(story);
+  });
   const take = (next) => {
     story = next;
-    say(story.run.status === "running" ? "live" : "ended");
+    sayHowItStands();
     draw();
   };
+
+  sayHowItStands();
+  root.replaceChildren(kaslite.make("p", {}, indicator));
+  const source = new EventSource(`/api/follow?run=${encodeURIComponent(run)}`);
   source.addEventListener("whole", ({ data }) => take(JSON.parse(data)));
-  source.addEventListener("more", ({ data }) => story && take(kaslite.apply(story, JSON.parse(data))));
-  source.onerror = () => say(source.readyState === EventSource.CLOSED ? "disconnected" : "reconnecting");
-  source.onopen = () => story && say(story.run.status === "running" ? "live" : "ended");
+  source.addEventListener("more", ({ data }) => take(kaslite.apply(story, JSON.parse(data))));
+  source.addEventListener("open", sayHowItStands);
+  source.addEventListener("error", async () => {
+    const isRefused = source.readyState === EventSource.CLOSED; // or else the browser tries again by itself
+    say(isRefused ? "disconnected" : "reconnecting");
+    if (!isRefused || story) return;
+    const why = await kaslite.fetchJson(`/api/run?run=${encodeURIComponent(run)}`).then(() => "load the page anew", (error) => error.message);
+    root.append(kaslite.make("p", { class: "error" }, why));
+  });
   window.addEventListener("pagehide", () => source.close());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 };

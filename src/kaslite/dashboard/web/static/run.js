@@ -9,19 +9,19 @@ kaslite.runView = (root, { indicator = null } = {}) => {
   const section = (id, title, ...content) => kaslite.make("section", { id }, kaslite.make("h2", {}, title), content);
   const place = (name = "") => kaslite.make("div", { class: name });
   const at = {
-    totals: place(), curves: place("plot"), architecture: place(), lifelines: place("plot"), asleep: place("muted"), seeds: place(),
-    blending: place(), blueprints: place(), decisions: place(), settings: place(),
+    totals: place(), curves: place("plot"), architecture: place(), lifelines: place("plot"), asleep: place("muted"), settings: place(),
   };
+  const tables = Object.fromEntries(["seeds", "blending", "blueprints", "decisions"].map((name) => [name, kaslite.tablePlace()]));
   root.replaceChildren(
     header,
     section("totals", "Totals", at.totals),
     section("curves", "Curves", at.curves),
     section("architecture", "Architecture", kaslite.stateLegend(), at.architecture),
     section("lifelines", "Lifelines", kaslite.stateLegend(), kaslite.make("p", { class: "muted" }, kaslite.LIFELINES), at.lifelines, at.asleep),
-    section("seeds", "Seeds", at.seeds),
-    section("blending", "Blending analytics", at.blending),
-    section("blueprints", "Blueprint analytics", at.blueprints),
-    section("decisions", "Decisions", at.decisions),
+    section("seeds", "Seeds", tables.seeds.element),
+    section("blending", "Blending analytics", tables.blending.element),
+    section("blueprints", "Blueprint analytics", tables.blueprints.element),
+    section("decisions", "Decisions", tables.decisions.element),
     section("settings", "Settings", at.settings),
   );
   const changed = kaslite.changes();
@@ -35,11 +35,11 @@ kaslite.runView = (root, { indicator = null } = {}) => {
     kaslite.drawLifelines(at.lifelines, story);
     at.asleep.textContent = kaslite.asleep(story);
     kaslite.zoomTogether(at.curves, at.lifelines);
-    at.seeds.replaceChildren(kaslite.seedTable(story.seeds));
+    tables.seeds.draw(...kaslite.seedRows(story.seeds));
     for (const name of ["blending", "blueprints"]) {
-      if (changed(name, story[name])) at[name].replaceChildren(kaslite.tableOf(story[name], kaslite.NOTHING[name]));
+      if (changed(name, story[name])) tables[name].draw(story[name].headings, story[name].rows, { nothing: kaslite.NOTHING[name] });
     }
-    if (changed("decisions", story.decisions.length)) at.decisions.replaceChildren(kaslite.decisionTable(story.decisions));
+    if (changed("decisions", story.decisions.length)) tables.decisions.draw(...kaslite.decisionRows(story.decisions));
     if (changed("settings", story.run.config)) at.settings.replaceChildren(kaslite.settings(story.run));
   };
 };
@@ -90,26 +90,23 @@ kaslite.asleep = ({ seeds, lifelines }) => {
   return rest > 0 ? `Always dormant: ${kaslite.grouped(rest)} more.` : "";
 };
 
-kaslite.seedTable = (seeds) => {
+kaslite.seedRows = (seeds) => {
   const columns = ["params", "alpha", "training_progress", "removal_cost", "twin_gain", "drift", "scale_drift", "health"];
   const live = seeds.filter((seed) => seed.state !== "dormant");
   const rows = live.map((seed) => [
     seed.seed, { show: kaslite.stateLabel(seed.state), by: seed.state }, seed.blueprint, seed.blend_strategy, ...columns.map((name) => seed[name] ?? null),
   ]);
   const headings = ["Seed", "State", "Blueprint", "Strategy", ...columns.map((name) => kaslite.label(name))];
-  return kaslite.table(headings, rows, { nothing: `all ${kaslite.grouped(seeds.length)} seeds are dormant` });
+  return [headings, rows, { nothing: `all ${kaslite.grouped(seeds.length)} seeds are dormant` }];
 };
 
-/* A table of the story; blank cells are nothing measured. */
-kaslite.tableOf = ({ headings, rows }, nothing) => kaslite.table(headings, rows, { nothing });
-
-kaslite.decisionTable = (decisions) => {
+kaslite.decisionRows = (decisions) => {
   const rows = decisions.map(({ epoch, decision, seed, blueprint, reason, refusal }) => {
     const refused = refusal ? kaslite.make("span", { class: "refusal" }, `refused: ${refusal}`) : "carried out";
     return [epoch, decision, seed, blueprint, { show: kaslite.make("span", { class: "reason" }, reason), by: reason }, { show: refused, by: refusal ?? "" }];
   });
   const headings = ["Epoch", "Decision", "Seed", "Blueprint", "Reason", "Outcome"];
-  return kaslite.table(headings, rows.reverse(), { nothing: "nothing was decided yet", name: "decisions" });
+  return [headings, rows.reverse(), { nothing: "nothing was decided yet", name: "decisions" }];
 };
 
 kaslite.settings = ({ config, versions, key }) => {

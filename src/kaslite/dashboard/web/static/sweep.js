@@ -5,12 +5,13 @@
 kaslite.sweepView = async (root, { name, runs, unreadable }, { link, storyOf }) => {
   const plot = kaslite.make("div");
   const settings = kaslite.differences(runs.map((run) => run.config));
+  const table = kaslite.table(...kaslite.tabulate(kaslite.runColumns(runs, { link, settings }), kaslite.bestFirst(runs)));
   const best = kaslite.bestFirst(runs).slice(0, kaslite.MOST_DRAWN);
   const chosen = best.length < runs.length ? `Drawn are the best ${best.length} of ${runs.length} runs.` : `Drawn are all ${runs.length} runs.`;
   document.title = `${name} - kaslite`;
   root.replaceChildren(
     kaslite.make("header", {}, kaslite.make("h1", {}, `Sweep ${name}`), kaslite.make("p", { class: "facts" }, kaslite.statusCounts(runs))),
-    kaslite.make("section", { id: "runs" }, kaslite.make("h2", {}, "Runs"), kaslite.runTable(kaslite.bestFirst(runs), { settings, link })),
+    kaslite.make("section", { id: "runs" }, kaslite.make("h2", {}, "Runs"), table),
     kaslite.make("section", { id: "curves" }, kaslite.make("h2", {}, "Curves"), kaslite.make("p", { class: "muted" }, chosen), plot),
     ...kaslite.unreadable(unreadable ?? []),
   );
