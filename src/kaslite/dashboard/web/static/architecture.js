@@ -3,6 +3,7 @@
    Drawn are the branches that lead to seeds; the rest of a host, however deep, is summed up. */
 "use strict";
 
+kaslite.MOST_ROOMY = 16; // layers with seeds; more of them say only what their seeds are
 kaslite.MOST_BOXES = 40; // from there on neighbours whose seeds are all dormant are folded away
 
 /* Side of a square, or diameter of a circle, in pixels. */
@@ -34,7 +35,7 @@ kaslite.drawArchitecture = (element, story) => {
   const root = kaslite.tree(story);
   root.params = story.totals.host_params ?? null;
   const boxes = kaslite.all(root).filter((part) => part.seeds.length).length;
-  const draw = { open, folds: boxes > kaslite.MOST_BOXES };
+  const draw = { open, isTight: boxes > kaslite.MOST_ROOMY, folds: boxes > kaslite.MOST_BOXES };
   element.replaceChildren(kaslite.sizeLegend(), kaslite.flow(root, draw));
 };
 
@@ -67,15 +68,18 @@ kaslite.grouping = (part, draw) => {
 };
 
 kaslite.box = (part, draw) => {
+  const isLayer = part.seeds.length > 0;
+  const isTight = isLayer && draw.isTight;
   const short = part.name.slice(part.name.lastIndexOf(".") + 1);
   const title = kaslite.make(
-    "div", { class: "box-title", title: part.name },
-    part.params === null ? null : kaslite.square(part.params),
-    kaslite.make("b", {}, part.seeds.length ? part.name : short), kaslite.make("span", { class: "muted" }, kaslite.about(part)),
+    "div", { class: "box-title", title: `${part.name}: ${kaslite.about(part)}` },
+    part.params === null || isTight ? null : kaslite.square(part.params),
+    kaslite.make("b", {}, isLayer && !isTight ? part.name : short), isTight ? null : kaslite.make("span", { class: "muted" }, kaslite.about(part)),
   );
-  const seeds = part.seeds.length ? kaslite.make("div", { class: "seeds" }, kaslite.seedsOf(part)) : null;
-  const inner = part.parts.length ? kaslite.flow(part, draw) : null;
-  return kaslite.make("div", { class: part.seeds.length ? "box layer" : "box" }, title, inner, seeds);
+  const seeds = isLayer ? kaslite.make("div", { class: "seeds" }, kaslite.seedsOf(part)) : null;
+  const shows = part.parts.length && !(isTight && part.parts.every((one) => !kaslite.seedsIn(one).length));
+  const inner = shows ? kaslite.flow(part, draw) : null;
+  return kaslite.make("div", { class: `box${isLayer ? " layer" : ""}${isTight ? " tight" : ""}` }, title, inner, seeds);
 };
 
 kaslite.about = ({ kind, params }) => [kind, params === null ? null : `${kaslite.grouped(params)} parameters`].filter(Boolean).join(" · ");
@@ -132,8 +136,8 @@ kaslite.seedDrawing = (seed) => {
   const alpha = seed.alpha === null || seed.blueprint === null ? "" : ` · α ${kaslite.number(seed.alpha, 2)}`;
   const lines = kaslite.make(
     "span", { class: "seed-text" },
-    kaslite.make("b", {}, `:${seed.index} ${seed.blueprint ?? ""}`), kaslite.make("span", {}, `${seed.state}${alpha}`),
-    seed.params ? kaslite.make("span", { class: "muted" }, `${kaslite.grouped(seed.params)} parameters`) : null,
+    kaslite.make("b", {}, `:${seed.index} ${seed.blueprint ?? ""}`), kaslite.make("span", {}, seed.state, kaslite.make("span", { class: "alpha" }, alpha)),
+    seed.params ? kaslite.make("span", { class: "muted params" }, `${kaslite.grouped(seed.params)} parameters`) : null,
   );
   return kaslite.make("div", { class: "seed", title: `${seed.seed}: ${seed.state}`, "data-seed": seed.seed, "data-state": seed.state }, circle, lines);
 };
