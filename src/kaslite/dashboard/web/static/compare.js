@@ -8,6 +8,7 @@ kaslite.comparePage = async (root) => {
   const runs = stories.map((story, place) => ({ id: ids[place], story }));
   const left = asked.length - ids.length;
   const note = left > 0 ? kaslite.make("p", { class: "muted" }, `The first ${ids.length} runs are shown; ${left} are left out.`) : null;
+  await kaslite.loaded;
   kaslite.compareView(root, runs, note);
 };
 

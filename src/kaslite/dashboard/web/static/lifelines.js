@@ -53,11 +53,12 @@ kaslite.alphaTrace = (lines, readings) => {
   lines.forEach(({ seed, spans }, row) => {
     const mine = readings[seed];
     const births = spans.filter((span) => span.state === "germinated").map((span) => span.from);
+    const texts = kaslite.readingTexts(seed, mine);
     mine?.epoch.forEach((epoch, at) => {
       if (at && births.some((birth) => mine.epoch[at - 1] <= birth && birth < epoch)) gap(); // another seed in the same place
       trace.x.push(epoch);
       trace.y.push(mine.alpha[at] === null ? null : row + 0.36 - 0.72 * mine.alpha[at]);
-      trace.hovertext.push(kaslite.readingHover(seed, mine, at));
+      trace.hovertext.push(texts[at]);
     });
     gap();
   });
@@ -65,6 +66,14 @@ kaslite.alphaTrace = (lines, readings) => {
     type: "scatter", mode: "lines", name: "alpha (0 to 1)", hoverinfo: "text", connectgaps: false, ...trace,
     line: { color: kaslite.css("--text"), width: 1.5 },
   };
+};
+
+/* Texts of all readings of a seed; those that were made for an earlier drawing are kept with them. */
+kaslite.readingTexts = (seed, readings) => {
+  const texts = (readings ?? {}).texts ?? [];
+  for (let at = texts.length; at < (readings?.epoch.length ?? 0); at += 1) texts.push(kaslite.readingHover(seed, readings, at));
+  if (readings) readings.texts = texts;
+  return texts;
 };
 
 kaslite.readingHover = (seed, readings, at) => {

@@ -31,7 +31,8 @@ kaslite.appendTo = (columns, tails) => {
 /* Return a function that asks for a drawing: it comes soon, not more often than it can be afforded, and never in a hidden tab. */
 kaslite.paced = (draw, every_ms = 250) => {
   let [isWaiting, next_ms] = [false, 0];
-  const now = () => {
+  const now = async () => {
+    await kaslite.loaded;
     isWaiting = false;
     if (document.hidden) return; // it is asked for again when the tab is seen
     const started_ms = performance.now();

@@ -3,6 +3,9 @@
    Not for: what is drawn. Texts that a caller passes on have to come through `forPlot` or `hover`. */
 "use strict";
 
+/* Plotly's script is the last and by far the largest, so that what is to be drawn is asked for meanwhile. */
+kaslite.loaded = new Promise((resolve) => window.addEventListener("load", resolve));
+
 kaslite.isNarrow = () => window.innerWidth < 640;
 
 kaslite.css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();

@@ -9,7 +9,8 @@ kaslite.PAGES = {
 };
 
 /* A report of a run, or of a sweep whose runs are reached by the part of the address after "#". */
-kaslite.report = (root, data) => {
+kaslite.report = async (root, data) => {
+  await kaslite.loaded;
   if (data.kind === "run") return kaslite.runView(root)(data.story);
   const storyOf = (run) => data.stories[run.id] ?? null;
   const link = (run) => (storyOf(run) ? kaslite.make("a", { href: `#${encodeURIComponent(run.id)}` }, run.name) : run.name);

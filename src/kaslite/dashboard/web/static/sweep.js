@@ -16,7 +16,8 @@ kaslite.sweepView = async (root, { name, runs, unreadable }, { link, storyOf }) 
     ...kaslite.unreadable(unreadable ?? []),
   );
   const stories = (await Promise.all(best.map(storyOf))).filter(Boolean);
-  if (stories.length) await kaslite.drawOverlay(plot, stories.map((story) => ({ story })));
+  await kaslite.loaded;
+  if (stories.length) kaslite.drawOverlay(plot, stories.map((story) => ({ story })));
 };
 
 kaslite.statusCounts = (runs) =>
