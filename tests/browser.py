@@ -38,6 +38,7 @@ def chromium() -> Iterator[Browser]:
 def clean_page(browser: Browser, address: str, width: int = 1280) -> Iterator[Page]:
     """Open a page that has to say nothing on the console, raise no error, and ask nobody but where it came from."""
     page = browser.new_page(viewport={"width": width, "height": 900})
+    page.set_default_timeout(15_000)
     faults: list[str] = []
     own = (
         ("data:", "blob:", "file:")
