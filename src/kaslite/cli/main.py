@@ -20,6 +20,7 @@ from kaslite.cli.evaluate import evaluate
 from kaslite.cli.monitor import monitor
 from kaslite.cli.prove import prove
 from kaslite.cli.replay import replay
+from kaslite.cli.report import report
 from kaslite.cli.rerun import rerun
 from kaslite.cli.resume import resume
 from kaslite.cli.run import run
@@ -48,6 +49,7 @@ app.command(resume)
 app.command(rerun)
 app.command(replay)
 app.command(analytics)
+app.command(report)
 app.command(track)
 app.command(monitor)
 app.command(data)

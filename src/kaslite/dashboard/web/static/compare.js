@@ -1,0 +1,42 @@
+/* Several runs beside one another: what they came to, in which settings they differ, and their curves. */
+"use strict";
+
+kaslite.comparePage = async (root) => {
+  const asked = new URLSearchParams(location.search).getAll("run");
+  const ids = asked.slice(0, kaslite.MOST_DRAWN);
+  const stories = await Promise.all(ids.map((id) => kaslite.fetchJson(`/api/run?run=${encodeURIComponent(id)}`)));
+  const runs = stories.map((story, place) => ({ id: ids[place], story }));
+  const left = asked.length - ids.length;
+  const note = left > 0 ? kaslite.make("p", { class: "muted" }, `The first ${ids.length} runs are shown; ${left} are left out.`) : null;
+  await kaslite.loaded;
+  kaslite.compareView(root, runs, note);
+};
+
+kaslite.compareView = (root, runs, note) => {
+  const plot = kaslite.make("div");
+  root.replaceChildren(
+    ...[kaslite.make("header", {}, kaslite.make("h1", {}, `${runs.length} runs compared`), note)],
+    kaslite.make("section", { id: "curves" }, kaslite.make("h2", {}, "Curves"), plot),
+    kaslite.make("section", { id: "totals" }, kaslite.make("h2", {}, "Totals"), kaslite.totalsTable(runs)),
+    kaslite.make("section", { id: "differences" }, kaslite.make("h2", {}, "Settings that differ"), kaslite.differenceTable(runs)),
+  );
+  kaslite.drawOverlay(plot, runs);
+};
+
+kaslite.columns = (runs) => runs.map(({ story }) => story.run.name);
+
+kaslite.totalsTable = (runs) => {
+  const names = [...new Set(runs.flatMap(({ story }) => Object.keys(story.totals)))];
+  const cell = (name, value) => kaslite.make("span", { "data-name": name, "data-value": JSON.stringify(value ?? null) }, kaslite.total(name, value));
+  const rows = runs.map(({ id, story }) => [
+    { show: kaslite.link("run", "run", id, story.run.name), by: story.run.name },
+    ...names.map((name) => ({ show: cell(name, story.totals[name]), by: story.totals[name] ?? null })),
+  ]);
+  return kaslite.table(["Run", ...names.map(kaslite.label)], rows);
+};
+
+kaslite.differenceTable = (runs) => {
+  const configs = runs.map(({ story }) => story.run.config ?? {});
+  const rows = kaslite.differences(configs).map((name) => [name, ...configs.map((config) => kaslite.setting(config[name]))]);
+  return kaslite.table(["Setting", ...kaslite.columns(runs)], rows, { nothing: "all settings are the same" });
+};

@@ -1,0 +1,87 @@
+/* Following a run: the story comes whole, and then what is new. Drawn is at most four times a second, and only what is looked at. */
+"use strict";
+
+kaslite.fetchJson = async (address) => {
+  const response = await fetch(address);
+  if (!response.ok) throw new Error((await response.text()) || `the server answers ${response.status}`);
+  return response.json();
+};
+
+/* Take what is new into the story. */
+kaslite.apply = (story, more) => {
+  for (const name of ["run", "totals", "seeds", "blending", "blueprints"]) story[name] = more[name];
+  const moved = new Map(more.lifelines.map((line) => [line.seed, line]));
+  const known = story.lifelines.map(({ seed }) => seed);
+  story.lifelines = [...known.map((seed, place) => moved.get(seed) ?? story.lifelines[place]), ...more.lifelines.filter(({ seed }) => !known.includes(seed))];
+  const { curves = {}, readings = {}, marks = [], decisions = [] } = more.append ?? {};
+  kaslite.appendTo(story.curves, curves);
+  for (const [seed, tail] of Object.entries(readings)) kaslite.appendTo((story.readings[seed] ??= {}), tail);
+  for (const mark of marks) story.marks.push(mark);
+  for (const decision of decisions) story.decisions.push(decision);
+  return story;
+};
+
+kaslite.appendTo = (columns, tails) => {
+  for (const [name, tail] of Object.entries(tails)) {
+    const column = (columns[name] ??= []);
+    for (const value of tail) column.push(value);
+  }
+};
+
+/* Return a function that asks for a drawing: it comes soon, not more often than it can be afforded, and never in a hidden tab. */
+kaslite.paced = (draw, every_ms = 250) => {
+  let [isWaiting, next_ms] = [false, 0];
+  const now = async () => {
+    await kaslite.loaded;
+    isWaiting = false;
+    if (document.hidden) return; // it is asked for again when the tab is seen
+    const started_ms = performance.now();
+    draw();
+    const ended_ms = performance.now();
+    next_ms = ended_ms + Math.max(every_ms, 3 * (ended_ms - started_ms));
+  };
+  const ask = () => {
+    if (isWaiting) return;
+    isWaiting = true;
+    setTimeout(now, Math.max(0, next_ms - performance.now()));
+  };
+  document.addEventListener("visibilitychange", () => document.hidden || ask());
+  return ask;
+};
+
+/* Follow a run in a view; the indicator says how it stands. */
+kaslite.follow = (run, root) => {
+  const indicator = kaslite.make("span", { class: "indicator", role: "status" });
+  let [story, show] = [null, null];
+  const say = (text) => {
+    indicator.textContent = text;
+    indicator.dataset.is = text;
+  };
+  const sayHowItStands = () => say(story ? (story.run.status === "running" ? "live" : "ended") : "connecting");
+  const draw = kaslite.paced(() => {
+    if (!story) return;
+    show ??= kaslite.runView(root, { indicator });
+    show(story);
+  });
+  const take = (next) => {
+    story = next;
+    sayHowItStands();
+    draw();
+  };
+
+  sayHowItStands();
+  root.replaceChildren(kaslite.make("p", {}, indicator));
+  const source = new EventSource(`/api/follow?run=${encodeURIComponent(run)}`);
+  source.addEventListener("whole", ({ data }) => take(JSON.parse(data)));
+  source.addEventListener("more", ({ data }) => take(kaslite.apply(story, JSON.parse(data))));
+  source.addEventListener("open", sayHowItStands);
+  source.addEventListener("error", async () => {
+    const isRefused = source.readyState === EventSource.CLOSED; // or else the browser tries again by itself
+    say(isRefused ? "disconnected" : "reconnecting");
+    if (!isRefused || story) return;
+    const why = await kaslite.fetchJson(`/api/run?run=${encodeURIComponent(run)}`).then(() => "load the page anew", (error) => error.message);
+    root.append(kaslite.make("p", { class: "error" }, why));
+  });
+  window.addEventListener("pagehide", () => source.close());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+};
