@@ -1,7 +1,8 @@
 """What a page of a very long run costs its server: 10,000 epochs with 64 live seeds, a log of 240 MB, and `kaslite ui` on it.
 
-Open is from the request to the last byte of the story, by a server that has not seen the run before. Memory is the most that
-the server's process ever had, with several pages open. The best of three openings counts: the neighbours are no part of it. What a browser then does with it is another matter.
+An opening lasts from the request to the last byte of the story, by a server that has not seen the run before; the best of three
+counts, since neighbours are no part of it. Memory is the most that the server ever had, with several pages open. What a browser
+then does with the story is another matter.
 """
 
 import json
