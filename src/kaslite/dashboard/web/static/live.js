@@ -69,19 +69,42 @@ kaslite.follow = (run, root) => {
     draw();
   };
 
-  sayHowItStands();
-  root.replaceChildren(kaslite.make("p", {}, indicator));
-  const source = new EventSource(`/api/follow?run=${encodeURIComponent(run)}`);
-  source.addEventListener("whole", ({ data }) => take(JSON.parse(data)));
-  source.addEventListener("more", ({ data }) => take(kaslite.apply(story, JSON.parse(data))));
-  source.addEventListener("open", sayHowItStands);
-  source.addEventListener("error", async () => {
+  let source = null;
+  const open = () => {
+    source = new EventSource(`/api/follow?run=${encodeURIComponent(run)}`);
+    source.addEventListener("whole", ({ data }) => take(JSON.parse(data)));
+    source.addEventListener("more", ({ data }) => take(kaslite.apply(story, JSON.parse(data))));
+    source.addEventListener("open", sayHowItStands);
+    source.addEventListener("error", complain);
+  };
+  const complain = async () => {
     const isRefused = source.readyState === EventSource.CLOSED; // or else the browser tries again by itself
     say(isRefused ? "disconnected" : "reconnecting");
     if (!isRefused || story) return;
     const why = await kaslite.fetchJson(`/api/run?run=${encodeURIComponent(run)}`).then(() => "load the page anew", (error) => error.message);
     root.append(kaslite.make("p", { class: "error" }, why));
-  });
-  window.addEventListener("pagehide", () => source.close());
+  };
+
+  sayHowItStands();
+  root.replaceChildren(kaslite.make("p", {}, indicator));
+  open();
+  kaslite.whileSeen(open, () => source.close());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+};
+
+/* Close what a tab does not need once it has been hidden for a while, and open it when it is seen again: a browser keeps but
+   few connections to one server, and a page that nobody reads should cost nothing. */
+kaslite.whileSeen = (open, close, patience_ms = 30_000) => {
+  let [timer, isOpen] = [null, true];
+  const shut = () => {
+    isOpen = false;
+    close();
+  };
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(timer);
+    if (document.hidden) timer = setTimeout(shut, patience_ms);
+    else if (!isOpen) open((isOpen = true));
+  });
+  window.addEventListener("pagehide", shut);
+  window.addEventListener("pageshow", () => isOpen || open((isOpen = true))); // it was kept, and one comes back to it
 };

@@ -20,7 +20,10 @@ kaslite.plot = (element, traces, layout) => {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", uirevision: "same", hovermode: "closest", showlegend: true,
     font: { family: "system-ui, sans-serif", size: 12, color: kaslite.css("--text") },
     legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { size: 12 } },
-    hoverlabel: { align: "left", font: { family: "system-ui, sans-serif", size: 12 } },
+    hoverlabel: {
+      align: "left", bgcolor: kaslite.css("--paper"), bordercolor: kaslite.css("--muted"),
+      font: { family: "system-ui, sans-serif", size: 12, color: kaslite.css("--text") },
+    },
     margin: { l: 56, r: 12, t: 36, b: 36 },
   };
   const options = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
