@@ -42,7 +42,8 @@ kaslite.zoomTogether = (...elements) => {
       const changes = Object.fromEntries(Object.entries(change).filter(([name]) => name.startsWith("xaxis.")));
       if (isPassingOn || !Object.keys(changes).length) return;
       isPassingOn = true;
-      await Promise.all(elements.filter((other) => other !== element && other.layout).map((other) => Plotly.relayout(other, changes)));
+      const others = elements.filter((other) => other !== element && other.layout);
+      await Promise.all(others.map((other) => Plotly.relayout(other, changes)));
       isPassingOn = false;
     });
   }
