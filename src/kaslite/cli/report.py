@@ -79,9 +79,12 @@ def _sweep_page(folder: Path, logs: Sequence[Path]) -> str:
 
 def _story(log: Path) -> dict[str, Any]:
     from kaslite.dashboard.story import Story
+    from kaslite.dashboard.web.liveness import status_now
     from kaslite.telemetry import read_log
 
     story = Story()
     for event in read_log(log):
         story.take(event)
-    return story.whole()
+    whole = story.whole()
+    whole["run"]["status"] = status_now(story.status, log)
+    return whole

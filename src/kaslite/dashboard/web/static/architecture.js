@@ -74,7 +74,7 @@ kaslite.box = (part, draw) => {
   const title = kaslite.make(
     "div", { class: "box-title", title: `${part.name}: ${kaslite.about(part)}` },
     part.params === null || isTight ? null : kaslite.square(part.params),
-    kaslite.make("b", {}, isLayer && !isTight ? part.name : short), isTight ? null : kaslite.make("span", { class: "muted" }, kaslite.about(part)),
+    kaslite.make("b", {}, isLayer && !isTight ? part.name : short), isTight ? null : kaslite.muted(kaslite.about(part)),
   );
   const seeds = isLayer ? kaslite.make("div", { class: "seeds" }, kaslite.seedsOf(part)) : null;
   const shows = part.parts.length && !(isTight && part.parts.every((one) => !kaslite.seedsIn(one).length));
@@ -82,18 +82,22 @@ kaslite.box = (part, draw) => {
   return kaslite.make("div", { class: `box${isLayer ? " layer" : ""}${isTight ? " tight" : ""}` }, title, inner, seeds);
 };
 
-kaslite.about = ({ kind, params }) => [kind, params === null ? null : `${kaslite.grouped(params)} parameters`].filter(Boolean).join(" · ");
+kaslite.about = ({ kind, params }) => {
+  const size = params === null ? null : `${kaslite.grouped(params)} parameters`;
+  return [kind, size].filter(Boolean).join(" · ");
+};
 
 /* Parts without seeds, as one: few by their kinds, many by their number. */
 kaslite.summary = (parts) => {
   const inside = parts.flatMap(kaslite.all);
   const params = parts.reduce((sum, part) => sum + (part.params ?? 0), 0);
-  const kinds = parts.length <= 3 ? parts.map(kaslite.shortly).join(" → ") : `${kaslite.shortly(parts[0])} → … → ${kaslite.shortly(parts.at(-1))}`;
+  const shown = parts.map(kaslite.shortly);
+  const kinds = shown.length <= 3 ? shown.join(" → ") : `${shown[0]} → … → ${shown.at(-1)}`;
   const count = inside.length > 3 ? `${inside.length} parts, ` : "";
   const names = inside.slice(0, 40).map((part) => `${part.name}: ${kaslite.about(part)}`).join("\n");
   return kaslite.make(
     "div", { class: "chip", title: names + (inside.length > 40 ? "\n…" : "") },
-    kaslite.square(params), kaslite.make("span", {}, kinds), kaslite.make("span", { class: "muted" }, `${count}${kaslite.grouped(params)}`),
+    kaslite.square(params), kaslite.make("span", {}, kinds), kaslite.muted(`${count}${kaslite.grouped(params)}`),
   );
 };
 
@@ -108,7 +112,10 @@ kaslite.folded = (parts, draw) => {
   const seeds = parts.flatMap(kaslite.seedsIn).length;
   const heading = `${key} … ${parts.at(-1).name}: ${parts.length} parts with ${seeds} dormant seeds`;
   const details = kaslite.make("details", { class: "chip", "data-key": key }, kaslite.make("summary", {}, heading));
-  const fill = () => details.children.length > 1 || details.append(kaslite.make("div", { class: "flow" }, parts.map((part) => kaslite.box(part, draw))));
+  const fill = () => {
+    if (details.children.length > 1) return;
+    details.append(kaslite.make("div", { class: "flow" }, parts.map((part) => kaslite.box(part, draw))));
+  };
   details.addEventListener("toggle", fill);
   if (draw.open.has(key)) {
     details.open = true;
@@ -136,10 +143,12 @@ kaslite.seedDrawing = (seed) => {
   const alpha = seed.alpha === null || seed.blueprint === null ? "" : ` · α ${kaslite.number(seed.alpha, 2)}`;
   const lines = kaslite.make(
     "span", { class: "seed-text" },
-    kaslite.make("b", {}, `:${seed.index} ${seed.blueprint ?? ""}`), kaslite.make("span", {}, seed.state, kaslite.make("span", { class: "alpha" }, alpha)),
+    kaslite.make("b", {}, `:${seed.index} ${seed.blueprint ?? ""}`),
+    kaslite.make("span", {}, seed.state, kaslite.make("span", { class: "alpha" }, alpha)),
     seed.params ? kaslite.make("span", { class: "muted params" }, `${kaslite.grouped(seed.params)} parameters`) : null,
   );
-  return kaslite.make("div", { class: "seed", title: `${seed.seed}: ${seed.state}`, "data-seed": seed.seed, "data-state": seed.state }, circle, lines);
+  const about = { title: `${seed.seed}: ${seed.state}`, "data-seed": seed.seed, "data-state": seed.state };
+  return kaslite.make("div", { class: "seed", ...about }, circle, lines);
 };
 
 kaslite.square = (params) => {
@@ -149,7 +158,8 @@ kaslite.square = (params) => {
 };
 
 kaslite.sizeLegend = () => {
-  const samples = [100, 10000, 1000000].map((params) => kaslite.make("span", { class: "state" }, kaslite.square(params), kaslite.grouped(params)));
-  const rule = "Squares: parts of the host. Circles: seeds, filled as far as alpha has come. As wide as the logarithm of their parameters:";
-  return kaslite.make("p", { class: "legend sizes muted" }, rule, samples);
+  const sample = (params) => kaslite.make("span", { class: "state" }, kaslite.square(params), kaslite.grouped(params));
+  const rule =
+    "Squares: parts of the host. Circles: seeds, filled as far as alpha has come. As wide as the logarithm of their parameters:";
+  return kaslite.make("p", { class: "legend sizes muted" }, rule, [100, 10_000, 1_000_000].map(sample));
 };

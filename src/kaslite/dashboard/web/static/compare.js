@@ -7,7 +7,7 @@ kaslite.comparePage = async (root) => {
   const stories = await Promise.all(ids.map((id) => kaslite.fetchJson(`/api/run?run=${encodeURIComponent(id)}`)));
   const runs = stories.map((story, place) => ({ id: ids[place], story }));
   const left = asked.length - ids.length;
-  const note = left > 0 ? kaslite.make("p", { class: "muted" }, `The first ${ids.length} runs are shown; ${left} are left out.`) : null;
+  const note = left > 0 ? kaslite.muted(`The first ${ids.length} runs are shown; ${left} are left out.`, "p") : null;
   await kaslite.loaded;
   kaslite.compareView(root, runs, note);
 };
@@ -27,10 +27,13 @@ kaslite.columns = (runs) => runs.map(({ story }) => story.run.name);
 
 kaslite.totalsTable = (runs) => {
   const names = [...new Set(runs.flatMap(({ story }) => Object.keys(story.totals)))];
-  const cell = (name, value) => kaslite.make("span", { "data-name": name, "data-value": JSON.stringify(value ?? null) }, kaslite.total(name, value));
+  const cell = (name, value = null) => {
+    const shown = kaslite.make("span", { "data-name": name, "data-value": JSON.stringify(value) }, kaslite.total(name, value));
+    return { show: shown, by: value };
+  };
   const rows = runs.map(({ id, story }) => [
     { show: kaslite.link("run", "run", id, story.run.name), by: story.run.name },
-    ...names.map((name) => ({ show: cell(name, story.totals[name]), by: story.totals[name] ?? null })),
+    ...names.map((name) => cell(name, story.totals[name])),
   ]);
   return kaslite.table(["Run", ...names.map(kaslite.label)], rows);
 };

@@ -76,7 +76,8 @@ kaslite.curvesLayout = (rows, kinds, story) => {
   };
   rows.forEach((row, place) => {
     const top = inner - place * (rowHeight + gap);
-    layout[place ? `yaxis${place + 1}` : "yaxis"] = kaslite.axis({ title: { text: row }, domain: [(top - rowHeight) / inner, top / inner] });
+    const domain = [(top - rowHeight) / inner, top / inner];
+    layout[place ? `yaxis${place + 1}` : "yaxis"] = kaslite.axis({ title: { text: row }, domain });
   });
   if (kinds.length) {
     layout[rows.length ? `yaxis${rows.length + 1}` : "yaxis"] = kaslite.axis({

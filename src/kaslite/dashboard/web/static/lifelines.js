@@ -2,8 +2,8 @@
 "use strict";
 
 kaslite.LIFELINES =
-  "The line is alpha: 0 at the foot of a bar, 1 at its top. The number on the right is the last contribution that was measured, where the triangle " +
-  "is: twin gain, or else removal cost. Point at a bar to read why the seed came into that state.";
+  "The line is alpha: 0 at the foot of a bar, 1 at its top. The number on the right is the last contribution that was measured, " +
+  "where the triangle is: twin gain, or else removal cost. Point at a bar to read why the seed came into that state.";
 
 /* The lifelines in the order of the host; a seed that was always dormant has none. */
 kaslite.inOrder = ({ seeds, lifelines }) => {
@@ -17,7 +17,8 @@ kaslite.drawLifelines = (element, story) => {
   element.hidden = !lines.length;
   if (element.hidden) return null;
   const last = kaslite.epochRange(story)[1] / 1.01;
-  const states = Object.keys(kaslite.STATES).filter((state) => lines.some(({ spans }) => spans.some((span) => span.state === state)));
+  const seen = new Set(lines.flatMap(({ spans }) => spans.map((span) => span.state)));
+  const states = Object.keys(kaslite.STATES).filter((state) => seen.has(state));
   const traces = [
     ...states.map((state) => kaslite.spanTrace(state, lines, last)),
     kaslite.alphaTrace(lines, story.readings),
@@ -77,8 +78,10 @@ kaslite.readingTexts = (seed, readings) => {
 };
 
 kaslite.readingHover = (seed, readings, at) => {
-  const told = ["alpha", "training_progress", "removal_cost", "twin_gain", "drift"].filter((name) => (readings[name]?.[at] ?? null) !== null);
-  return kaslite.hover(`${seed}, epoch ${readings.epoch[at]}`, ...told.map((name) => `${kaslite.label(name)} ${kaslite.number(readings[name][at])}`));
+  const names = ["alpha", "training_progress", "removal_cost", "twin_gain", "drift"];
+  const told = names.filter((name) => (readings[name]?.[at] ?? null) !== null);
+  const lines = told.map((name) => `${kaslite.label(name)} ${kaslite.number(readings[name][at])}`);
+  return kaslite.hover(`${seed}, epoch ${readings.epoch[at]}`, ...lines);
 };
 
 /* Where the last contribution was measured that is written beside the lifeline: a triangle up if it helps, down if it harms. */
@@ -90,7 +93,9 @@ kaslite.contributionTrace = (lines, story) => {
   return {
     type: "scatter", mode: "markers", name: "last contribution", hoverinfo: "text", yaxis: "y2",
     x: points.map(({ epoch }) => epoch), y: points.map(({ row }) => row),
-    hovertext: points.map(({ seed, epoch, name, value }) => kaslite.hover(`${seed}, epoch ${epoch}`, `${kaslite.label(name)} ${kaslite.signed(value)}`)),
+    hovertext: points.map(({ seed, epoch, name, value }) =>
+      kaslite.hover(`${seed}, epoch ${epoch}`, `${kaslite.label(name)} ${kaslite.signed(value)}`),
+    ),
     marker: {
       symbol: points.map(({ value }) => (value > 0 ? "triangle-up" : "triangle-down")), size: 8,
       color: kaslite.css("--paper"), line: { width: 1.5, color: kaslite.css("--text") },

@@ -1,9 +1,12 @@
 /* The list of runs and sweeps: searched, sorted, and some of them chosen to be compared. */
 "use strict";
 
-kaslite.RESULTS = ["epochs", "val_accuracy", "best_accuracy", "test_accuracy", "val_loss", "final_params", "germinated", "fossilized", "culled", "wall_s"];
+kaslite.RESULTS = [
+  "epochs", "val_accuracy", "best_accuracy", "test_accuracy", "val_loss", "final_params", "germinated", "fossilized", "culled", "wall_s",
+];
 
-kaslite.link = (page, name, id, text) => kaslite.make("a", { href: `/${page}?${name}=${encodeURIComponent(id)}` }, text || "(no name)");
+kaslite.link = (page, name, id, text) =>
+  kaslite.make("a", { href: `/${page}?${name}=${encodeURIComponent(id)}` }, text || "(no name)");
 
 kaslite.runLink = (run) => kaslite.link("run", "run", run.id, run.name);
 
@@ -24,7 +27,10 @@ kaslite.runColumns = (runs, { link = kaslite.runLink, settings = [] } = {}) => [
 ];
 
 /* Headings and rows of columns. */
-kaslite.tabulate = (columns, runs) => [columns.map(([heading]) => heading), runs.map((run) => columns.map(([, cell]) => cell(run)))];
+kaslite.tabulate = (columns, runs) => [
+  columns.map(([heading]) => heading),
+  runs.map((run) => columns.map(([, cell]) => cell(run))),
+];
 
 kaslite.choiceCell = (run, chosen, onchoose) => {
   const box = kaslite.make("input", { type: "checkbox", "aria-label": `compare ${run.name}` });
@@ -40,13 +46,16 @@ kaslite.sweepRows = (runs) => {
     ["Sweep", ([group]) => ({ show: kaslite.link("sweep", "sweep", group, group), by: group })],
     ["Runs", ([, members]) => members.length],
     ...["running", "completed", "failed", "interrupted"].map(count),
-    ["best accuracy", ([, members]) => kaslite.totalCell("best_accuracy", kaslite.largest(members.map((run) => run.best_accuracy)))],
+    ["best accuracy", ([, members]) => kaslite.totalCell("best_accuracy", kaslite.best(members))],
     ["Started", ([, members]) => kaslite.dateCell(Math.min(...members.map((run) => run.started_s ?? Infinity)))],
   ];
   return kaslite.tabulate(columns, [...sweeps]);
 };
 
-kaslite.largest = (values) => values.reduce((most, value) => (typeof value === "number" && (most === null || value > most) ? value : most), null);
+kaslite.best = (runs) => {
+  const accuracies = runs.map((run) => run.best_accuracy).filter((accuracy) => typeof accuracy === "number");
+  return accuracies.length ? Math.max(...accuracies) : null;
+};
 
 /* Whether a run has all words of the search, in its name, its sweep, its problem or its status. */
 kaslite.isFound = (run, words) => {
@@ -56,7 +65,8 @@ kaslite.isFound = (run, words) => {
 
 kaslite.listPage = async (root) => {
   const chosen = new Set();
-  const search = kaslite.make("input", { type: "search", placeholder: "search by name, problem, status, sweep", "aria-label": "search" });
+  const hint = "search by name, problem, status, sweep";
+  const search = kaslite.make("input", { type: "search", placeholder: hint, "aria-label": "search" });
   const compare = kaslite.make("button", { type: "button", class: "compare" });
   const [heading, unreadable, sweeps, runs] = [kaslite.make("h1"), kaslite.make("div"), kaslite.tablePlace(), kaslite.tablePlace()];
   let [list, shown] = [null, null];
@@ -89,7 +99,9 @@ kaslite.listPage = async (root) => {
     setTimeout(refresh, 5000);
   };
 
-  compare.addEventListener("click", () => (location.href = `/compare?${[...chosen].map((id) => `run=${encodeURIComponent(id)}`).join("&")}`));
+  compare.addEventListener("click", () => {
+    location.href = `/compare?${new URLSearchParams([...chosen].map((id) => ["run", id]))}`;
+  });
   search.addEventListener("input", draw);
   const title = (text) => kaslite.make("h2", {}, text);
   await load();
@@ -104,6 +116,7 @@ kaslite.listPage = async (root) => {
 
 kaslite.unreadable = (logs) => {
   if (!logs?.length) return [];
-  const table = kaslite.table(["Folder", "Why"], logs.map(({ id, why }) => [id, { show: kaslite.make("span", { class: "reason" }, why), by: why }]));
+  const reason = (why) => ({ show: kaslite.make("span", { class: "reason" }, why), by: why });
+  const table = kaslite.table(["Folder", "Why"], logs.map(({ id, why }) => [id, reason(why)]));
   return [kaslite.make("section", { id: "unreadable" }, kaslite.make("h2", {}, "Cannot be read"), table)];
 };

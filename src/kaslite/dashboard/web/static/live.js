@@ -1,4 +1,6 @@
-/* Following a run: the story comes whole, and then what is new. Drawn is at most four times a second, and only what is looked at. */
+/* Following a run: the story comes whole, and then what is new.
+
+   Drawn is at most four times a second, and only what is looked at. */
 "use strict";
 
 kaslite.fetchJson = async (address) => {
@@ -11,8 +13,9 @@ kaslite.fetchJson = async (address) => {
 kaslite.apply = (story, more) => {
   for (const name of ["run", "totals", "seeds", "blending", "blueprints"]) story[name] = more[name];
   const moved = new Map(more.lifelines.map((line) => [line.seed, line]));
-  const known = story.lifelines.map(({ seed }) => seed);
-  story.lifelines = [...known.map((seed, place) => moved.get(seed) ?? story.lifelines[place]), ...more.lifelines.filter(({ seed }) => !known.includes(seed))];
+  const known = new Set(story.lifelines.map(({ seed }) => seed));
+  const born = more.lifelines.filter(({ seed }) => !known.has(seed));
+  story.lifelines = [...story.lifelines.map((line) => moved.get(line.seed) ?? line), ...born];
   const { curves = {}, readings = {}, marks = [], decisions = [] } = more.append ?? {};
   kaslite.appendTo(story.curves, curves);
   for (const [seed, tail] of Object.entries(readings)) kaslite.appendTo((story.readings[seed] ??= {}), tail);
@@ -69,19 +72,43 @@ kaslite.follow = (run, root) => {
     draw();
   };
 
-  sayHowItStands();
-  root.replaceChildren(kaslite.make("p", {}, indicator));
-  const source = new EventSource(`/api/follow?run=${encodeURIComponent(run)}`);
-  source.addEventListener("whole", ({ data }) => take(JSON.parse(data)));
-  source.addEventListener("more", ({ data }) => take(kaslite.apply(story, JSON.parse(data))));
-  source.addEventListener("open", sayHowItStands);
-  source.addEventListener("error", async () => {
+  let source = null;
+  const open = () => {
+    source = new EventSource(`/api/follow?run=${encodeURIComponent(run)}`);
+    source.addEventListener("whole", ({ data }) => take(JSON.parse(data)));
+    source.addEventListener("more", ({ data }) => take(kaslite.apply(story, JSON.parse(data))));
+    source.addEventListener("open", sayHowItStands);
+    source.addEventListener("error", complain);
+  };
+  const complain = async () => {
     const isRefused = source.readyState === EventSource.CLOSED; // or else the browser tries again by itself
     say(isRefused ? "disconnected" : "reconnecting");
     if (!isRefused || story) return;
-    const why = await kaslite.fetchJson(`/api/run?run=${encodeURIComponent(run)}`).then(() => "load the page anew", (error) => error.message);
+    const answer = kaslite.fetchJson(`/api/run?run=${encodeURIComponent(run)}`);
+    const why = await answer.then(() => "load the page anew", (error) => error.message);
     root.append(kaslite.make("p", { class: "error" }, why));
-  });
-  window.addEventListener("pagehide", () => source.close());
+  };
+
+  sayHowItStands();
+  root.replaceChildren(kaslite.make("p", {}, indicator));
+  open();
+  kaslite.whileSeen(open, () => source.close());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+};
+
+/* Close what a tab does not need once it has been hidden for a while, and open it when it is seen again: a browser keeps but
+   few connections to one server, and a page that nobody reads should cost nothing. */
+kaslite.whileSeen = (open, close, patience_ms = 30_000) => {
+  let [timer, isOpen] = [null, true];
+  const shut = () => {
+    isOpen = false;
+    close();
+  };
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(timer);
+    if (document.hidden) timer = setTimeout(shut, patience_ms);
+    else if (!isOpen) open((isOpen = true));
+  });
+  window.addEventListener("pagehide", shut);
+  window.addEventListener("pageshow", () => isOpen || open((isOpen = true))); // it was kept, and one comes back to it
 };

@@ -32,10 +32,14 @@ kaslite.drawOverlay = (element, runs) => {
     runs.map(({ story }, place) => kaslite.overlayTrace(story, name, title, panel, place)),
   );
   const height = 280;
-  const layout = { height: panels.length * height + 60, showlegend: false, margin: { l: 64, r: 12, t: 8, b: 44 }, xaxis: kaslite.axis({ title: { text: "epoch" }, anchor: "free", position: 0 }) };
+  const layout = {
+    height: panels.length * height + 60, showlegend: false, margin: { l: 64, r: 12, t: 8, b: 44 },
+    xaxis: kaslite.axis({ title: { text: "epoch" }, anchor: "free", position: 0 }),
+  };
   panels.forEach(([, title], panel) => {
     const top = 1 - panel / panels.length;
-    layout[panel ? `yaxis${panel + 1}` : "yaxis"] = kaslite.axis({ title: { text: title }, domain: [top - 0.9 / panels.length, top] });
+    const domain = [top - 0.9 / panels.length, top];
+    layout[panel ? `yaxis${panel + 1}` : "yaxis"] = kaslite.axis({ title: { text: title }, domain });
   });
   return kaslite.plot(plot, traces, layout);
 };
@@ -44,7 +48,9 @@ kaslite.overlayTrace = (story, name, title, panel, place) => ({
   type: "scatter", mode: story.curves.epoch.length > 1 ? "lines" : "markers", yaxis: panel ? `y${panel + 1}` : "y",
   name: kaslite.forPlot(story.run.name),
   x: story.curves.epoch, y: story.curves[name], hoverinfo: "text",
-  hovertext: story.curves.epoch.map((epoch, at) => kaslite.hover(story.run.name, `epoch ${epoch}: ${title} ${kaslite.number(story.curves[name][at])}`)),
+  hovertext: story.curves.epoch.map((epoch, at) =>
+    kaslite.hover(story.run.name, `epoch ${epoch}: ${title} ${kaslite.number(story.curves[name][at])}`),
+  ),
   line: { color: kaslite.lineOf(place).color, dash: kaslite.lineOf(place).dash, width: 2 },
 });
 

@@ -20,7 +20,10 @@ kaslite.plot = (element, traces, layout) => {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", uirevision: "same", hovermode: "closest", showlegend: true,
     font: { family: "system-ui, sans-serif", size: 12, color: kaslite.css("--text") },
     legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { size: 12 } },
-    hoverlabel: { align: "left", font: { family: "system-ui, sans-serif", size: 12 } },
+    hoverlabel: {
+      align: "left", bgcolor: kaslite.css("--paper"), bordercolor: kaslite.css("--muted"),
+      font: { family: "system-ui, sans-serif", size: 12, color: kaslite.css("--text") },
+    },
     margin: { l: 56, r: 12, t: 36, b: 36 },
   };
   const options = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
@@ -39,7 +42,8 @@ kaslite.zoomTogether = (...elements) => {
       const changes = Object.fromEntries(Object.entries(change).filter(([name]) => name.startsWith("xaxis.")));
       if (isPassingOn || !Object.keys(changes).length) return;
       isPassingOn = true;
-      await Promise.all(elements.filter((other) => other !== element && other.layout).map((other) => Plotly.relayout(other, changes)));
+      const others = elements.filter((other) => other !== element && other.layout);
+      await Promise.all(others.map((other) => Plotly.relayout(other, changes)));
       isPassingOn = false;
     });
   }

@@ -9,7 +9,8 @@ kaslite.runView = (root, { indicator = null } = {}) => {
   const section = (id, title, ...content) => kaslite.make("section", { id }, kaslite.make("h2", {}, title), content);
   const place = (name = "") => kaslite.make("div", { class: name });
   const at = {
-    totals: place(), curves: place("plot"), architecture: place(), lifelines: place("plot"), asleep: place("muted"), settings: place(),
+    totals: place(), curves: place("plot"), architecture: place(), lifelines: place("plot"), asleep: place("muted"),
+    settings: place(),
   };
   const tables = Object.fromEntries(["seeds", "blending", "blueprints", "decisions"].map((name) => [name, kaslite.tablePlace()]));
   root.replaceChildren(
@@ -17,7 +18,7 @@ kaslite.runView = (root, { indicator = null } = {}) => {
     section("totals", "Totals", at.totals),
     section("curves", "Curves", at.curves),
     section("architecture", "Architecture", kaslite.stateLegend(), at.architecture),
-    section("lifelines", "Lifelines", kaslite.stateLegend(), kaslite.make("p", { class: "muted" }, kaslite.LIFELINES), at.lifelines, at.asleep),
+    section("lifelines", "Lifelines", kaslite.stateLegend(), kaslite.muted(kaslite.LIFELINES, "p"), at.lifelines, at.asleep),
     section("seeds", "Seeds", tables.seeds.element),
     section("blending", "Blending analytics", tables.blending.element),
     section("blueprints", "Blueprint analytics", tables.blueprints.element),
@@ -60,11 +61,14 @@ kaslite.changes = () => {
 kaslite.runHeader = (run, indicator) => {
   const planned = run.planned_epochs ? ` / ${kaslite.grouped(run.planned_epochs)}` : "";
   const bar = kaslite.make("progress", { max: run.planned_epochs || 1, value: run.epoch ?? 0, "aria-label": "epochs" });
-  const facts = [run.problem, run.phase, `epoch ${kaslite.grouped(run.epoch ?? 0)}${planned}`, `started ${kaslite.date(run.started_s)}`];
+  const epoch = `epoch ${kaslite.grouped(run.epoch ?? 0)}${planned}`;
+  const facts = [run.problem, run.phase, epoch, `started ${kaslite.date(run.started_s)}`].filter(Boolean);
+  const told = facts.map((fact) => kaslite.make("span", {}, fact));
   return [
     kaslite.make("h1", {}, run.name || "a run"),
-    kaslite.make("p", { class: "facts" }, kaslite.statusLabel(run.status), indicator, facts.filter(Boolean).map((fact) => kaslite.make("span", {}, fact)), bar),
-    ...[run.error, run.trouble].map((what) => what && kaslite.make("p", { class: "error" }, what)), // of the run; of reading its log
+    kaslite.make("p", { class: "facts" }, kaslite.statusLabel(run.status), indicator, told, bar),
+    // What went wrong in the run, and what in reading its log.
+    ...[run.error, run.trouble].map((what) => what && kaslite.make("p", { class: "error" }, what)),
     run.thought ? kaslite.make("p", { class: "thought" }, kaslite.make("b", {}, "Controller: "), run.thought) : null,
   ].filter(Boolean);
 };
@@ -94,7 +98,8 @@ kaslite.seedRows = (seeds) => {
   const columns = ["params", "alpha", "training_progress", "removal_cost", "twin_gain", "drift", "scale_drift", "health"];
   const live = seeds.filter((seed) => seed.state !== "dormant");
   const rows = live.map((seed) => [
-    seed.seed, { show: kaslite.stateLabel(seed.state), by: seed.state }, seed.blueprint, seed.blend_strategy, ...columns.map((name) => seed[name] ?? null),
+    seed.seed, { show: kaslite.stateLabel(seed.state), by: seed.state }, seed.blueprint, seed.blend_strategy,
+    ...columns.map((name) => seed[name] ?? null),
   ]);
   const headings = ["Seed", "State", "Blueprint", "Strategy", ...columns.map((name) => kaslite.label(name))];
   return [headings, rows, { nothing: `all ${kaslite.grouped(seeds.length)} seeds are dormant` }];
@@ -103,16 +108,21 @@ kaslite.seedRows = (seeds) => {
 kaslite.decisionRows = (decisions) => {
   const rows = decisions.map(({ epoch, decision, seed, blueprint, reason, refusal }) => {
     const refused = refusal ? kaslite.make("span", { class: "refusal" }, `refused: ${refusal}`) : "carried out";
-    return [epoch, decision, seed, blueprint, { show: kaslite.make("span", { class: "reason" }, reason), by: reason }, { show: refused, by: refusal ?? "" }];
+    const why = kaslite.make("span", { class: "reason" }, reason);
+    return [epoch, decision, seed, blueprint, { show: why, by: reason }, { show: refused, by: refusal ?? "" }];
   });
   const headings = ["Epoch", "Decision", "Seed", "Blueprint", "Reason", "Outcome"];
   return [headings, rows.reverse(), { nothing: "nothing was decided yet", name: "decisions" }];
 };
 
 kaslite.settings = ({ config, versions, key }) => {
-  const rows = [...Object.entries(config ?? {}), ...Object.entries(versions ?? {}).map(([name, version]) => [`version of ${name}`, version]), ["key", key]];
+  const used = Object.entries(versions ?? {}).map(([name, version]) => [`version of ${name}`, version]);
+  const rows = [...Object.entries(config ?? {}), ...used, ["key", key]];
   const list = kaslite.table(["Setting", "Value"], rows.map(([name, value]) => [name, kaslite.setting(value)]), { most: Infinity });
   return kaslite.make("details", {}, kaslite.make("summary", {}, `${rows.length} settings and versions`), list);
 };
 
-kaslite.setting = (value) => (value === null || value === undefined ? "-" : typeof value === "string" ? value : JSON.stringify(value));
+kaslite.setting = (value) => {
+  if (value === null || value === undefined) return "-";
+  return typeof value === "string" ? value : JSON.stringify(value);
+};

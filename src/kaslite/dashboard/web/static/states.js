@@ -26,5 +26,5 @@ kaslite.stateLabel = (state) => {
   return kaslite.make("span", { class: "state" }, dot, state);
 };
 
-/* All states, or those that are meant, as a line of such labels. */
-kaslite.stateLegend = (states = Object.keys(kaslite.STATES)) => kaslite.make("p", { class: "legend" }, states.map(kaslite.stateLabel));
+/* All states as a line of such labels. */
+kaslite.stateLegend = () => kaslite.make("p", { class: "legend" }, Object.keys(kaslite.STATES).map(kaslite.stateLabel));

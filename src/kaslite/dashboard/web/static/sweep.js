@@ -7,12 +7,15 @@ kaslite.sweepView = async (root, { name, runs, unreadable }, { link, storyOf }) 
   const settings = kaslite.differences(runs.map((run) => run.config));
   const table = kaslite.table(...kaslite.tabulate(kaslite.runColumns(runs, { link, settings }), kaslite.bestFirst(runs)));
   const best = kaslite.bestFirst(runs).slice(0, kaslite.MOST_DRAWN);
-  const chosen = best.length < runs.length ? `Drawn are the best ${best.length} of ${runs.length} runs.` : `Drawn are all ${runs.length} runs.`;
+  const chosen = `Drawn are ${best.length < runs.length ? `the best ${best.length} of` : "all"} ${runs.length} runs.`;
   document.title = `${name} - kaslite`;
   root.replaceChildren(
-    kaslite.make("header", {}, kaslite.make("h1", {}, `Sweep ${name}`), kaslite.make("p", { class: "facts" }, kaslite.statusCounts(runs))),
+    kaslite.make(
+      "header", {},
+      kaslite.make("h1", {}, `Sweep ${name}`), kaslite.make("p", { class: "facts" }, kaslite.statusCounts(runs)),
+    ),
     kaslite.make("section", { id: "runs" }, kaslite.make("h2", {}, "Runs"), table),
-    kaslite.make("section", { id: "curves" }, kaslite.make("h2", {}, "Curves"), kaslite.make("p", { class: "muted" }, chosen), plot),
+    kaslite.make("section", { id: "curves" }, kaslite.make("h2", {}, "Curves"), kaslite.muted(chosen, "p"), plot),
     ...kaslite.unreadable(unreadable ?? []),
   );
   const stories = (await Promise.all(best.map(storyOf))).filter(Boolean);
@@ -21,7 +24,9 @@ kaslite.sweepView = async (root, { name, runs, unreadable }, { link, storyOf }) 
 };
 
 kaslite.statusCounts = (runs) =>
-  [...Map.groupBy(runs, (run) => run.status)].map(([status, members]) => kaslite.make("span", {}, `${members.length} `, kaslite.statusLabel(status)));
+  [...Map.groupBy(runs, (run) => run.status)].map(([status, members]) =>
+    kaslite.make("span", {}, `${members.length} `, kaslite.statusLabel(status)),
+  );
 
 /* By validation accuracy, or, where there is none, by the smallest loss. */
 kaslite.bestFirst = (runs) => {

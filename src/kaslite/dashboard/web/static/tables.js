@@ -9,7 +9,8 @@ kaslite.tablePlace = () => {
   const kept = {};
   const draw = (headings, rows, options = {}) => {
     const { scrollLeft, scrollTop } = element.firstElementChild ?? { scrollLeft: 0, scrollTop: 0 };
-    element.replaceChildren(kaslite.table(headings, rows, { ...options, ...kept, onchange: (change) => Object.assign(kept, change) }));
+    const onchange = (change) => Object.assign(kept, change);
+    element.replaceChildren(kaslite.table(headings, rows, { ...options, ...kept, onchange }));
     element.firstElementChild.scrollTo(scrollLeft, scrollTop);
   };
   return { element, draw };
@@ -24,9 +25,10 @@ kaslite.table = (headings, rows, { sort = null, most = 200, nothing = "nothing y
   const cells = rows.map((row) => row.map(kaslite.cell));
   const kinds = headings.map((_, place) => (kaslite.isNumeric(cells.map((row) => row[place].by)) ? "number" : null));
   const body = kaslite.make("tbody");
-  const more = kaslite.make("button", { type: "button", class: "more", onclick: () => fill(onchange({ most: (most = Infinity) })) });
+  const more = kaslite.make("button", { type: "button", class: "more", onclick: () => showAll() });
   const titles = headings.map((heading, place) => {
-    const button = kaslite.make("button", { type: "button", title: heading, onclick: () => turn(heading, kinds[place] === "number") }, heading);
+    const onclick = () => turn(heading, kinds[place] === "number");
+    const button = kaslite.make("button", { type: "button", title: heading, onclick }, heading);
     return kaslite.make("th", { class: kinds[place] }, button);
   });
 
@@ -37,12 +39,19 @@ kaslite.table = (headings, rows, { sort = null, most = 200, nothing = "nothing y
     fill();
   };
 
+  const showAll = () => {
+    most = Infinity;
+    onchange({ most });
+    fill();
+  };
+
   const fill = () => {
     const column = sort ? headings.indexOf(sort.heading) : -1;
     const order = column < 0 ? cells : kaslite.sorted(cells, column, sort.down);
-    titles.forEach((title, place) => title.setAttribute("aria-sort", place !== column ? "none" : sort.down ? "descending" : "ascending"));
-    const drawn = order.slice(0, most).map((row) => row.map(({ show }, place) => kaslite.make("td", { class: kinds[place] }, show)));
-    body.replaceChildren(...drawn.map((row) => kaslite.make("tr", {}, row)));
+    const direction = sort?.down ? "descending" : "ascending";
+    titles.forEach((title, place) => title.setAttribute("aria-sort", place === column ? direction : "none"));
+    const draw = (row) => row.map(({ show }, place) => kaslite.make("td", { class: kinds[place] }, show));
+    body.replaceChildren(...order.slice(0, most).map((row) => kaslite.make("tr", {}, draw(row))));
     more.textContent = `show all ${kaslite.grouped(order.length)}`;
     more.hidden = order.length <= most;
   };

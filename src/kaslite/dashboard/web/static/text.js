@@ -72,3 +72,6 @@ kaslite.make = (tag, attributes = {}, ...children) => {
   element.append(...children.flat().filter((child) => child !== null && child !== undefined));
   return element;
 };
+
+/* A text of less weight. */
+kaslite.muted = (text, tag = "span") => kaslite.make(tag, { class: "muted" }, text);

@@ -9,7 +9,7 @@ from kaslite.telemetry.sink import Numbered
 from kaslite.telemetry.sinks.jsonl import JsonlLog
 from tests.blends import blending_run
 from tests.browser import WIDTHS, chromium, clean_page
-from tests.dashboard.test_fold import AT, START, epoch, reading
+from tests.dashboard.test_fold import START, epoch, reading
 from tests.hostile import IMAGE, SCRIPT, hostile_events
 from tests.live_page import served
 
@@ -81,7 +81,27 @@ def hostile_life():
     return [germinated, moved, epoch(2, reading(0.3, "germinated"))]
 
 
-def test_when_the_server_is_gone_the_page_says_so(browser, log, tmp_path):
+HIDE_AND_SEEK = """async () => {
+  const told = [];
+  const become = (isHidden) => {
+    Object.defineProperty(document, "hidden", {configurable: true, value: isHidden});
+    document.dispatchEvent(new Event("visibilitychange"));
+  };
+  kaslite.whileSeen(() => told.push("open"), () => told.push("close"), 0);
+  become(true);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  become(false);
+  return told;
+}"""
+
+
+def test_a_tab_that_is_hidden_lets_go_of_its_connection_until_it_is_seen(browser, server):
+    with clean_page(browser, f"{server}/") as page:
+        assert page.evaluate(HIDE_AND_SEEK) == ["close", "open"]
+
+
+@pytest.mark.usefixtures("log")
+def test_when_the_server_is_gone_the_page_says_so(browser, tmp_path):
     page = browser.new_page()
     with served(tmp_path) as address:
         page.goto(f"http://127.0.0.1:{address.port}/run?run=live")
@@ -128,5 +148,5 @@ def test_a_sweep_shows_what_varies_and_what_came_of_it(browser, server):
         assert {"problem_type", "best accuracy"} < set(texts(page, "#runs th"))
         page.wait_for_selector("#curves .scatterlayer .trace", state="attached")
         assert page.locator("#curves .line").count() == 2
-        page.click(f"#runs a:text('spirals')")
+        page.click("#runs a:text('spirals')")
         page.wait_for_selector("#decisions tbody tr")
