@@ -121,7 +121,7 @@ def test_the_list_is_searched_and_sorted_and_leads_to_a_comparison(browser, serv
         assert texts(page, "#sweeps td:first-child") == ["sweeps/grid"]
         assert sorted(texts(page, "#runs td:nth-child(2)")).count(NAME) == 2
         page.click("#runs th:has-text('best accuracy') button")
-        accuracies = [float(text) for text in texts(page, "#runs td:nth-child(8)")]
+        accuracies = [float(text) for text in texts(page, "#runs td:nth-child(5)")]
         assert accuracies == sorted(accuracies, reverse=True)
         page.fill("input[type=search]", "SCRIPT  hostile")
         assert texts(page, "#runs td:nth-child(2)") == [NAME]

@@ -2,7 +2,8 @@
 "use strict";
 
 kaslite.RESULTS = [
-  "epochs", "val_accuracy", "best_accuracy", "test_accuracy", "val_loss", "final_params", "germinated", "fossilized", "culled", "wall_s",
+  "best_accuracy", "val_accuracy", "test_accuracy", "val_loss", "epochs", "final_params", "germinated", "fossilized", "culled",
+  "wall_s",
 ];
 
 kaslite.link = (page, name, id, text) =>
@@ -19,11 +20,11 @@ kaslite.dateCell = (seconds) => ({ show: kaslite.date(seconds), by: seconds ?? n
 kaslite.runColumns = (runs, { link = kaslite.runLink, settings = [] } = {}) => [
   ["Run", (run) => ({ show: link(run), by: run.name })],
   ["Status", (run) => ({ show: kaslite.statusLabel(run.status), by: run.status })],
-  ["Started", (run) => kaslite.dateCell(run.started_s)],
   ...settings.map((name) => [name, (run) => ({ show: kaslite.setting(run.config?.[name]), by: run.config?.[name] ?? null })]),
   ...kaslite.RESULTS.filter((name) => runs.some((run) => typeof run[name] === "number")).map((name) => [
     kaslite.label(name), (run) => kaslite.totalCell(name, run[name]),
   ]),
+  ["Started", (run) => kaslite.dateCell(run.started_s)],
 ];
 
 /* Headings and rows of columns. */
@@ -80,7 +81,7 @@ kaslite.listPage = async (root) => {
     const [name, ...others] = kaslite.runColumns(found);
     const columns = [
       ["Compare", (run) => kaslite.choiceCell(run, chosen, choose)], name,
-      ["Sweep", (run) => run.group || null], ["Problem", (run) => run.problem ?? null], ...others,
+      ["Problem", (run) => run.problem ?? null], ...others, ["Sweep", (run) => run.group || null],
     ];
     const sort = { heading: "Started", down: true };
     heading.textContent = `Runs in ${list.results}`;
