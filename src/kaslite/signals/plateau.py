@@ -27,6 +27,7 @@ def falling_confidence(losses: Sequence[float], delta: float = 0.0) -> float:
         delta: the smallest fall an epoch that counts.
     """
     y = np.asarray(losses, dtype=np.float64)
+    y = y - y[0]  # losses that are all equal leave exact zeros, on every processor
     t = np.arange(len(y)) - (len(y) - 1) / 2
     spread = float(t @ t)
     slope = float(t @ y) / spread
