@@ -5,7 +5,8 @@ import pytest
 
 from kaslite.dashboard import monitor as module
 from kaslite.dashboard.monitor import Ports, monitor, monitoring_folder
-from kaslite.errors import KasliteError, StorageError, UsageError
+from kaslite.errors import KasliteError, StillGoingError, StorageError, UsageError
+from kaslite.telemetry.file_lock import lock
 from tests.servers import ALERTMANAGER, MONITORING, free_port, needs
 
 
@@ -106,6 +107,16 @@ def test_a_folder_that_cannot_be_written_to_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match=r"cannot write to .*file/data"):
         monitor(tmp_path / "file" / "data", free())
+
+
+@pytest.mark.usefixtures("programs")
+def test_a_folder_that_another_monitor_has_is_refused(tmp_path):
+    (tmp_path / "data").mkdir()
+    with (tmp_path / "data" / ".lock").open("w") as file:
+        lock(file, "")
+        with pytest.raises(StillGoingError, match=r"another kaslite monitor keeps its data in .*; stop it, or give another"):
+            monitor(tmp_path / "data", free())
+    assert [entry.name for entry in (tmp_path / "data").iterdir()] == [".lock"]
 
 
 @pytest.mark.slow

@@ -67,9 +67,12 @@ def test_a_rule_asks_for_what_there_is_and_says_whom_it_is_about(name):
     assert {"layer", "seed"} & known <= named
 
 
-def test_the_state_that_rules_read_as_a_number_is_fossilized():
-    assert {int(n) for rule in RULES.values() for n in re.findall(r"seed_state == (\d+)", rule["expr"])} == {
-        STATE_NUMBERS["fossilized"]
+def test_the_states_that_rules_read_as_numbers_are_those_that_they_mean():
+    read = {name: set(re.findall(r"seed_state == (\d+)", rule["expr"])) for name, rule in RULES.items()}
+    assert {name: numbers for name, numbers in read.items() if numbers} == {
+        "KasliteSeedDriftCritical": {str(STATE_NUMBERS["fossilized"])},
+        "KasliteSeedDriftHigh": {str(STATE_NUMBERS["fossilized"])},
+        "KaslitePlateauNear": {str(STATE_NUMBERS["dormant"])},
     }
 
 

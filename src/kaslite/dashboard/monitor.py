@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kaslite.errors import KasliteError, StorageError, UsageError
+from kaslite.telemetry.file_lock import lock
 from kaslite.telemetry.words import plain
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def monitor(
     Raises:
         UsageError: if a port cannot be used, or there is no such configuration.
         StorageError: if the folder cannot be written to.
+        StillGoingError: if another monitor has the folder.
         KasliteError: if one of the programs is missing, does not come up, or ends by itself.
     """
     programs = {name: _program(name) for name in _PROGRAMS}
@@ -129,11 +131,12 @@ def monitor(
         _alertmanager(programs["Alertmanager"], ports, alerting, data_dir),
         _prometheus(programs["Prometheus"], ports, data_dir),
     )
-    try:
-        _write_config(data_dir, ports)
-    except OSError as error:
-        raise StorageError(f"cannot write to {data_dir}: {error.strerror}.") from None
     with suppress(KeyboardInterrupt), _any_end_is_ctrl_c(), ExitStack() as stack:
+        try:
+            stack.enter_context(_only_one(data_dir))
+            _write_config(data_dir, ports)
+        except OSError as error:
+            raise StorageError(f"cannot write to {data_dir}: {error.strerror}.") from None
         watches = [stack.enter_context(_running(service, data_dir)) for service in services]
         _watch(watches, lambda: all(_is_ready(service.port) for service in services))
         ready(_told(ports, alerting, data_dir))
@@ -148,9 +151,17 @@ def _program(name: str) -> str:
     raise KasliteError(f"{name} is not installed ({' or '.join(_PROGRAMS[name])} is not on the PATH): {_INSTALL}")
 
 
+@contextmanager
+def _only_one(data_dir: Path) -> Iterator[None]:
+    """Keep other monitors out of the folder: two would write into one database, and rules would fail in silence."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / ".lock").open("w") as file:
+        lock(file, f"another kaslite monitor keeps its data in {data_dir}; stop it, or give another --data_dir.")
+        yield
+
+
 def _write_config(data_dir: Path, ports: Ports) -> None:
     """Write what Prometheus reads into the folder: the configuration of the stack, with these ports."""
-    data_dir.mkdir(parents=True, exist_ok=True)
     changed = {str(Ports.alertmanager): ports.alertmanager, str(Ports.metrics): ports.metrics}
     config = (monitoring_folder() / "prometheus.yml").read_text(encoding="utf-8")
     config = re.sub(rf"{_HOST}:(\d+)", lambda found: f"{_HOST}:{changed.get(found[1], found[1])}", config)
@@ -197,8 +208,11 @@ def _url(port: int) -> str:
 
 @contextmanager
 def _any_end_is_ctrl_c() -> Iterator[None]:
-    """Let a polite kill, or a terminal that is closed, end it like Ctrl-C does: in order."""
-    ends = (signal.SIGTERM, signal.SIGHUP)
+    """Let a polite kill, or a terminal that is closed, end it like Ctrl-C does: in order.
+
+    Ctrl-C itself is among them: what a script starts in the background ignores it otherwise.
+    """
+    ends = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     before = [signal.signal(end, signal.default_int_handler) for end in ends]
     try:
         yield
