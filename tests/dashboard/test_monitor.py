@@ -1,5 +1,11 @@
+import os
 import re
+import signal
 import socket
+import sys
+import threading
+import time
+from contextlib import suppress
 
 import pytest
 
@@ -117,6 +123,51 @@ def test_a_folder_that_another_monitor_has_is_refused(tmp_path):
         with pytest.raises(StillGoingError, match=r"another kaslite monitor keeps its data in .*; stop it, or give another"):
             monitor(tmp_path / "data", free())
     assert [entry.name for entry in (tmp_path / "data").iterdir()] == [".lock"]
+
+
+STUBBORN = """#!{python}
+import re, signal, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Ready(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+port = re.search(r"web.listen-address=127.0.0.1:(\\d+)", " ".join(sys.argv))[1]
+HTTPServer(("127.0.0.1", int(port)), Ready).serve_forever()
+"""
+
+
+def test_a_second_ctrl_c_does_not_wait_for_programs_that_do_not_end(programs, tmp_path):
+    for name in ("prometheus", "alertmanager"):
+        (programs / name).write_text(STUBBORN.format(python=sys.executable))
+    ports = free()
+
+    def press_until_both_are_gone():
+        with suppress(OSError):
+            while True:
+                socket.create_connection(("127.0.0.1", ports.alertmanager)).close()  # which is stopped last
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.5)
+
+    monitor(tmp_path / "data", ports, ready=lambda _: threading.Thread(target=press_until_both_are_gone, daemon=True).start())
+    ports.check()  # both are free again
+
+
+def test_what_ends_it_like_ctrl_c_is_given_back_and_nohup_is_heeded():
+    ends = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP]
+    before = [signal.getsignal(end) for end in ends]
+    with module._any_end_is_ctrl_c():
+        assert [signal.getsignal(end) for end in ends] == [signal.default_int_handler] * 4
+    assert [signal.getsignal(end) for end in ends] == before
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with module._any_end_is_ctrl_c():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before[-1])
 
 
 @pytest.mark.slow

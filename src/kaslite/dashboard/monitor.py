@@ -208,11 +208,14 @@ def _url(port: int) -> str:
 
 @contextmanager
 def _any_end_is_ctrl_c() -> Iterator[None]:
-    """Let a polite kill, or a terminal that is closed, end it like Ctrl-C does: in order.
+    """Let a polite kill, SIGQUIT, or a terminal that is closed, end it like Ctrl-C does: in order.
 
-    Ctrl-C itself is among them: what a script starts in the background ignores it otherwise.
+    Ctrl-C itself is among them: what a script starts in the background ignores it otherwise. With nohup a closed terminal
+    is none: that was asked for.
     """
-    ends = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    ends = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        ends.append(signal.SIGHUP)
     before = [signal.signal(end, signal.default_int_handler) for end in ends]
     try:
         yield
@@ -236,7 +239,7 @@ def _running(service: _Service, data_dir: Path) -> Iterator[Callable[[], None]]:
         process.terminate()
         try:
             process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):  # a second Ctrl-C: nobody wants to wait, and nothing is left
             process.kill()
             process.wait()
 
