@@ -261,7 +261,7 @@ def control() -> list[timeseries.Panel]:
                 "{{decision}} {{outcome}} {{experiment_id}}",
             ),
             (
-                f"sum by (experiment_id) ({completed}) / on (experiment_id) (kaslite_germinations_total{RUN} > 0)",
+                f"sum by (experiment_id) ({completed}) / (sum by (experiment_id) (kaslite_germinations_total{RUN}) > 0)",
                 f"{run} activated",
             ),
         ),
