@@ -16,6 +16,8 @@ RUN pip install --no-cache-dir --constraint constraints.txt ".[tracking,web]"
 # Runs, and what is tracked of them, are in /work: mount a volume there to keep them.
 RUN useradd --create-home --uid 1000 kaslite && install -d -o kaslite -g kaslite /work
 USER kaslite
+# What is process 1 of a container hears no SIGTERM; this ends a run like Ctrl-C, so that it can be resumed.
+STOPSIGNAL SIGINT
 WORKDIR /work
 ENTRYPOINT ["kaslite"]
 CMD ["--help"]

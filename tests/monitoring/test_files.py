@@ -134,6 +134,7 @@ def test_the_image_is_not_root_and_takes_torch_first():
     installs = [line for line in lines if line.startswith("RUN pip install")]
     assert installs[0].endswith(" torch")
     assert all("--constraint constraints.txt" in line for line in installs)
+    assert "STOPSIGNAL SIGINT" in lines
     assert lines.index("USER kaslite") < next(i for i, line in enumerate(lines) if line.startswith("ENTRYPOINT"))
 
 
