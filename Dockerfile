@@ -2,11 +2,11 @@
 FROM python:3.11.13-slim-bookworm
 
 # Every version as it was checked together. torch first and alone: it decides which build every other package sees.
-# TORCH_INDEX: another package index to take it from, such as PyTorch's own of builds for CPUs, which are a tenth as large.
+# TORCH_INDEX: one more package index to take it from, such as PyTorch's own of builds for CPUs, which are a tenth as large.
 ARG TORCH_INDEX=
 WORKDIR /src
 COPY constraints.txt ./
-RUN pip install --no-cache-dir --constraint constraints.txt ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
+RUN pip install --no-cache-dir --constraint constraints.txt ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch
 
 COPY pyproject.toml README.md ./
 COPY monitoring monitoring

@@ -12,7 +12,7 @@ from kaslite.events import RunFinished, RunStarted
 from kaslite.experiment.run_directory import RunDirectory
 from kaslite.sweeps.plan import PlannedRun
 from kaslite.sweeps.summary import Comparison, RunOutcome
-from kaslite.telemetry import read_log
+from kaslite.telemetry.log_tail import LogTail, Rewound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,16 +76,14 @@ class _Feed:
 
     def __init__(self, log: Path, open_sink: Callable[[], Batched[Event]]) -> None:
         self._log, self._open_sink = log, open_sink
+        self._tail = LogTail(log)
         self._sink: Batched[Event] | None = None
-        self._size = 0  # of the log, when it was read last
         self._last: Event | None = None
+        self._end: RunFinished | None = None  # which may be that of an attempt before this one
 
     def catch_up(self) -> None:
-        """Write what is new but the end, which may be that of an attempt before this one."""
-        size = self._log.stat().st_size if self._log.exists() else 0
-        if size != self._size:
-            self._size = size
-            self._pass_on([event for event in self._new() if not isinstance(event, RunFinished)])
+        """Write what is new but the end."""
+        self._pass_on(self._new())
 
     def begin(self, planned: PlannedRun) -> None:
         """Write that the run began, if it did not come so far itself."""
@@ -101,7 +99,8 @@ class _Feed:
             status: of such a run.
             error: why it failed.
         """
-        self._pass_on(self._new())
+        new = self._new()
+        self._pass_on([*new, *([self._end] if self._end else [])])
         if self._sink is None or self._last is None:
             return
         if not isinstance(self._last, RunFinished):
@@ -109,11 +108,17 @@ class _Feed:
         self._sink.close()
 
     def _new(self) -> list[Event]:
-        """Return the events since those that were passed on; a resumed run repeats some, and these are left out."""
-        if not self._log.exists():
-            return []
+        """Return the events since those that were passed on, but the end; a resumed run repeats some, which are left out."""
         last = 0 if self._last is None else self._last.sequence
-        return [event for event in read_log(self._log) if event.sequence > last]
+        new: list[Event] = []
+        for event in self._tail.new():
+            if isinstance(event, Rewound):
+                self._end = None
+            elif isinstance(event, RunFinished):
+                self._end = event
+            elif event.sequence > last:
+                new.append(event)
+        return new
 
     def _pass_on(self, events: Sequence[Event]) -> None:
         if not events:
