@@ -6,6 +6,9 @@
 /* Plotly's script is the last and by far the largest, so that what is to be drawn is asked for meanwhile. */
 kaslite.loaded = new Promise((resolve) => window.addEventListener("load", resolve));
 
+/* Until what was drawn so far is on the screen; in a hidden tab that is when it is seen again. */
+kaslite.painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+
 kaslite.isNarrow = () => window.innerWidth < 640;
 
 kaslite.css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
