@@ -157,3 +157,26 @@ def test_no_text_can_leave_the_data_and_only_the_scripts_of_the_page_may_run():
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "http" not in policy
     assert "unsafe" not in policy.replace("style-src 'unsafe-inline'", "")
+
+
+def test_totals_of_any_names_do_not_take_the_place_of_what_a_row_is_known_by():
+    story = story_of(hostile_events("a run"))
+    story["totals"] = {"id": 1, "name": 2, "config": 3, "val_accuracy": 0.5}
+    row = data_of(sweep_report("grid", {"one": story}, {}))["runs"][0]
+    assert (row["id"], row["name"], row["val_accuracy"]) == ("one", "a run", 0.5)
+
+
+def test_what_is_no_number_is_not_measured():
+    story = story_of(hostile_events())
+    story["totals"] |= {"val_loss": float("nan"), "val_accuracy": float("inf")}
+    totals = data_of(run_report(story))["story"]["totals"]
+    assert (totals["val_loss"], totals["val_accuracy"]) == (None, None)
+
+
+def test_runs_with_the_names_that_every_object_has_are_no_more_than_rows_without_room(monkeypatch, browser, write):
+    monkeypatch.setattr(report, "MOST_BYTES", 0)
+    story = story_of(hostile_events("a run"))
+    address = write(sweep_report("grid", {"constructor": story, "toString": story}, {}))
+    with clean_page(browser, f"{address}#constructor") as page:
+        assert page.locator("#runs tbody tr").count() == 2
+        assert page.locator("#runs a").count() == 0

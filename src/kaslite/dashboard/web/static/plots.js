@@ -29,7 +29,8 @@ kaslite.plot = (element, traces, layout) => {
     },
     margin: { l: 56, r: 12, t: 36, b: 36 },
   };
-  const options = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  const removed = ["select2d", "lasso2d", "autoScale2d"];
+  const options = { responsive: true, displaylogo: false, typesetMath: false, modeBarButtonsToRemove: removed };
   return Plotly.react(element, traces, { ...base, ...layout }, options);
 };
 

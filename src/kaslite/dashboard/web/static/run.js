@@ -62,7 +62,7 @@ kaslite.changes = () => {
 
 kaslite.runHeader = (run, indicator) => {
   const planned = run.planned_epochs ? ` / ${kaslite.grouped(run.planned_epochs)}` : "";
-  const bar = kaslite.make("progress", { max: run.planned_epochs || 1, value: run.epoch ?? 0, "aria-label": "epochs" });
+  const bar = planned && kaslite.make("progress", { max: run.planned_epochs, value: run.epoch ?? 0, "aria-label": "epochs" });
   const epoch = `epoch ${kaslite.grouped(run.epoch ?? 0)}${planned}`;
   const facts = [run.problem, run.phase, epoch, `started ${kaslite.date(run.started_s)}`].filter(Boolean);
   const told = facts.map((fact) => kaslite.make("span", {}, fact));
