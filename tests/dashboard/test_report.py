@@ -114,6 +114,37 @@ def test_a_host_of_hundreds_of_parts_and_64_seeds_stays_readable(browser, write,
         assert page.evaluate("document.querySelector('#architecture').offsetHeight") < (1400 if width > 640 else 2800)
 
 
+def transformer(blocks=24):
+    """Return a run of a host of blocks of parts, with two seed layers in each block; of every second block one seed grows."""
+    names = [f"blocks.{block}" for block in range(blocks)]
+    layers = [f"{name}.{part}.out" for name in names for part in ("attn", "mlp")]
+    inside = ("", ".norm", ".attn", ".attn.qkv", ".attn.out", ".mlp", ".mlp.up", ".mlp.out")
+    parts = ("blocks", *(f"{name}{part}" for name in names for part in inside))
+    yield RunStarted(
+        epoch=0,
+        run_name="transformer",
+        config={},
+        seeds=tuple((layer, 0) for layer in layers),
+        host_params=10**8,
+        num_threads=1,
+        versions={},
+        submodules=tuple(Submodule(name=part, kind="Block", params=10**7) for part in parts),
+    )
+    for layer in layers[::4]:
+        at = {"epoch": 1, "layer": layer, "seed": 0, "blueprint_id": "mlp"}
+        yield SeedStateChanged(**at, from_state="dormant", to_state="germinated", reason="the loss stands still")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_of_many_blocks_what_sleeps_is_folded_though_its_neighbours_grow(browser, write, width):
+    with clean_page(browser, write(run_report(story_of(transformer()))), width) as page:
+        assert page.locator("#architecture .circle").count() == 12
+        folded = page.locator("#architecture summary").all_inner_texts()
+        assert {"blocks.0.mlp: 1 dormant seed", "blocks.1: 2 dormant seeds"} < set(folded)
+        assert len(folded) == 24
+        assert page.evaluate("document.querySelector('#architecture').offsetHeight") < (3000 if width > 640 else 5000)
+
+
 def test_the_report_of_a_sweep_leads_to_its_runs_and_back(run_dir, browser, write):
     story = story_of(read_log(run_dir / "events.jsonl"))
     other = {**story, "run": {**story["run"], "name": "other", "config": {**story["run"]["config"], "lr": 0.5}}}

@@ -2,8 +2,8 @@
 "use strict";
 
 kaslite.RESULTS = [
-  "best_accuracy", "val_accuracy", "test_accuracy", "val_loss", "epochs", "final_params", "germinated", "fossilized", "culled",
-  "wall_s",
+  "best_accuracy", "val_accuracy", "test_accuracy", "test_r2", "val_loss", "epochs", "final_params", "germinated", "fossilized",
+  "culled", "wall_s",
 ];
 
 kaslite.link = (page, name, id, text) =>
