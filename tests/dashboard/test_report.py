@@ -114,6 +114,22 @@ def test_a_host_of_hundreds_of_parts_and_64_seeds_stays_readable(browser, write,
         assert page.evaluate("document.querySelector('#architecture').offsetHeight") < (1400 if width > 640 else 2800)
 
 
+CURVES_FIRST = """async () => {
+  const root = document.querySelector("main");
+  const isDrawn = () => ["curves", "lifelines"].map((name) => Boolean(root.querySelector(`#${name} .main-svg`)));
+  const rest = kaslite.runView(root)(JSON.parse(document.getElementById("data").textContent).story);
+  const first = isDrawn();
+  await rest;
+  return [first, isDrawn()];
+}"""
+
+
+def test_curves_are_there_before_the_lifelines_of_many_seeds_are_drawn(browser, write):
+    with clean_page(browser, write(run_report(story_of(big_run())))) as page:
+        page.wait_for_selector("#settings details", state="attached")
+        assert page.evaluate(CURVES_FIRST) == [[True, False], [True, True]]
+
+
 def transformer(blocks=24):
     """Return a run of a host of blocks of parts, with two seed layers in each block; of every second block one seed grows."""
     names = [f"blocks.{block}" for block in range(blocks)]

@@ -101,6 +101,35 @@ def test_a_tab_that_is_hidden_lets_go_of_its_connection_until_it_is_seen(browser
         assert page.evaluate(HIDE_AND_SEEK) == ["close", "open"]
 
 
+DRAWN_TWICE = """async () => {
+  const told = [];
+  const pause = (pause_ms) => new Promise((resolve) => setTimeout(resolve, pause_ms));
+  const ask = kaslite.paced(async () => {
+    told.push("begins");
+    await pause(30);
+    told.push("ends");
+    if (told.length === 2) throw new Error("this one fails");
+  }, 0);
+  ask();
+  while (!told.length) await pause(1);
+  ask();
+  ask();
+  while (told.length < 4) await pause(1);
+  await pause(60);
+  return told;
+}"""
+
+
+def test_drawings_come_one_after_the_other_and_one_that_fails_is_told_and_is_not_the_last(browser, server):
+    page = browser.new_page()
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(server)
+    assert page.evaluate(DRAWN_TWICE) == ["begins", "ends", "begins", "ends"]
+    assert ["this one fails" in fault for fault in faults] == [True]
+    page.close()
+
+
 @pytest.mark.usefixtures("log")
 def test_when_the_server_is_gone_the_page_says_so(browser, tmp_path):
     page = browser.new_page()
