@@ -96,6 +96,13 @@ def test_a_run_that_is_still_going_has_open_blends(tmp_path, capsys):
     assert (blends["count"], blends["open"], blends["mean_duration_epochs"]) == (1, 1, None)
 
 
+def test_a_run_that_nobody_writes_any_more_was_interrupted(tmp_path, capsys):
+    run = run_with(tmp_path / "run", START, chosen())
+    os.utime(run / "events.jsonl", (0, 0))
+    assert call(["analytics", str(run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "interrupted"
+
+
 def test_in_a_terminal_the_table_is_drawn_to_its_width(run_dir):
     master, slave = pty.openpty()
     command = [sys.executable, "-m", "kaslite", "analytics", str(run_dir)]

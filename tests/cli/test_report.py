@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -41,6 +42,14 @@ def test_a_folder_of_runs_is_a_sweep_and_a_damaged_log_is_named(results, sweep):
     page = (results / "sweeps/grid/report.html").read_text(encoding="utf-8")
     assert '"kind":"sweep","name":"grid"' in page
     assert '"unreadable":[{"id":"run_2","why":' in page
+
+
+@pytest.mark.parametrize(("written_s", "status"), [(0, "interrupted"), (None, "running")])
+def test_a_run_that_nobody_writes_any_more_was_interrupted(results, written_s, status):
+    log = results / "a_run" / "events.jsonl"
+    os.utime(log, None if written_s is None else (written_s, written_s))
+    assert call(["report", str(log.parent)]) == 0
+    assert f'"status":"{status}"' in (log.parent / "report.html").read_text(encoding="utf-8")
 
 
 def test_what_is_no_run_is_told_with_what_there_is(results, capsys):

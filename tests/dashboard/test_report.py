@@ -114,6 +114,53 @@ def test_a_host_of_hundreds_of_parts_and_64_seeds_stays_readable(browser, write,
         assert page.evaluate("document.querySelector('#architecture').offsetHeight") < (1400 if width > 640 else 2800)
 
 
+CURVES_FIRST = """async () => {
+  const root = document.querySelector("main");
+  const isDrawn = () => ["curves", "lifelines"].map((name) => Boolean(root.querySelector(`#${name} .main-svg`)));
+  const rest = kaslite.runView(root)(JSON.parse(document.getElementById("data").textContent).story);
+  const first = isDrawn();
+  await rest;
+  return [first, isDrawn()];
+}"""
+
+
+def test_curves_are_there_before_the_lifelines_of_many_seeds_are_drawn(browser, write):
+    with clean_page(browser, write(run_report(story_of(big_run())))) as page:
+        page.wait_for_selector("#settings details", state="attached")
+        assert page.evaluate(CURVES_FIRST) == [[True, False], [True, True]]
+
+
+def transformer(blocks=24):
+    """Return a run of a host of blocks of parts, with two seed layers in each block; of every second block one seed grows."""
+    names = [f"blocks.{block}" for block in range(blocks)]
+    layers = [f"{name}.{part}.out" for name in names for part in ("attn", "mlp")]
+    inside = ("", ".norm", ".attn", ".attn.qkv", ".attn.out", ".mlp", ".mlp.up", ".mlp.out")
+    parts = ("blocks", *(f"{name}{part}" for name in names for part in inside))
+    yield RunStarted(
+        epoch=0,
+        run_name="transformer",
+        config={},
+        seeds=tuple((layer, 0) for layer in layers),
+        host_params=10**8,
+        num_threads=1,
+        versions={},
+        submodules=tuple(Submodule(name=part, kind="Block", params=10**7) for part in parts),
+    )
+    for layer in layers[::4]:
+        at = {"epoch": 1, "layer": layer, "seed": 0, "blueprint_id": "mlp"}
+        yield SeedStateChanged(**at, from_state="dormant", to_state="germinated", reason="the loss stands still")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_of_many_blocks_what_sleeps_is_folded_though_its_neighbours_grow(browser, write, width):
+    with clean_page(browser, write(run_report(story_of(transformer()))), width) as page:
+        assert page.locator("#architecture .circle").count() == 12
+        folded = page.locator("#architecture summary").all_inner_texts()
+        assert {"blocks.0.mlp: 1 dormant seed", "blocks.1: 2 dormant seeds"} < set(folded)
+        assert len(folded) == 24
+        assert page.evaluate("document.querySelector('#architecture').offsetHeight") < (3000 if width > 640 else 5000)
+
+
 def test_the_report_of_a_sweep_leads_to_its_runs_and_back(run_dir, browser, write):
     story = story_of(read_log(run_dir / "events.jsonl"))
     other = {**story, "run": {**story["run"], "name": "other", "config": {**story["run"]["config"], "lr": 0.5}}}
@@ -157,3 +204,26 @@ def test_no_text_can_leave_the_data_and_only_the_scripts_of_the_page_may_run():
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "http" not in policy
     assert "unsafe" not in policy.replace("style-src 'unsafe-inline'", "")
+
+
+def test_totals_of_any_names_do_not_take_the_place_of_what_a_row_is_known_by():
+    story = story_of(hostile_events("a run"))
+    story["totals"] = {"id": 1, "name": 2, "config": 3, "val_accuracy": 0.5}
+    row = data_of(sweep_report("grid", {"one": story}, {}))["runs"][0]
+    assert (row["id"], row["name"], row["val_accuracy"]) == ("one", "a run", 0.5)
+
+
+def test_what_is_no_number_is_not_measured():
+    story = story_of(hostile_events())
+    story["totals"] |= {"val_loss": float("nan"), "val_accuracy": float("inf")}
+    totals = data_of(run_report(story))["story"]["totals"]
+    assert (totals["val_loss"], totals["val_accuracy"]) == (None, None)
+
+
+def test_runs_with_the_names_that_every_object_has_are_no_more_than_rows_without_room(monkeypatch, browser, write):
+    monkeypatch.setattr(report, "MOST_BYTES", 0)
+    story = story_of(hostile_events("a run"))
+    address = write(sweep_report("grid", {"constructor": story, "toString": story}, {}))
+    with clean_page(browser, f"{address}#constructor") as page:
+        assert page.locator("#runs tbody tr").count() == 2
+        assert page.locator("#runs a").count() == 0

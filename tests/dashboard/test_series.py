@@ -17,3 +17,11 @@ def test_a_thinned_series_keeps_whole_rows_at_even_distances():
 def test_what_is_new_are_the_rows_at_the_end():
     assert series_of([1, 2, 3]).since(2) == {"epoch": [3], "loss": [1 / 3]}
     assert series_of([1]).since(1) == {"epoch": [], "loss": []}
+
+
+def test_what_belongs_to_no_epoch_does_not_fill_a_series_for_ever():
+    series = Series("loss")
+    for _ in range(9):
+        series.add(0, 1.0)
+    series.keep(2)
+    assert len(series) == 0

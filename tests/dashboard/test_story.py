@@ -135,7 +135,7 @@ def test_long_runs_keep_an_even_choice_of_points_and_pages_are_told_anew(monkeyp
     story = story_of(started(), moved(0, "dormant", "germinated"))
     wholes = 0
     for number in range(1, 201):
-        cursor, wanted = story.cursor(), story.wants_readings
+        cursor, wanted = story.cursor(), story.wants_readings(number)
         kept = len(story.whole()["readings"].get("blocks.1:0", {"epoch": []})["epoch"])
         story.take(epoch(number, alpha=number / 1000))
         now = story.whole()["readings"].get("blocks.1:0", {"epoch": []})["epoch"]

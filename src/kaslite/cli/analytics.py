@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,10 +34,13 @@ def analytics(
     from rich.console import Console
 
     from kaslite.dashboard.fold import RunView, fold
+    from kaslite.dashboard.web.liveness import status_now
     from kaslite.experiment.run_directory import RunDirectory
     from kaslite.telemetry import read_log
 
-    view = reduce(fold, read_log(RunDirectory.find(run, results_dir).events), RunView())
+    log = RunDirectory.find(run, results_dir).events
+    view = reduce(fold, read_log(log), RunView())
+    view = replace(view, totals=replace(view.totals, status=status_now(view.totals.status, log)))
     console = Console()
     if console.is_terminal and not output.json:
         _draw(view, console)

@@ -12,6 +12,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import from_json, to_json
+
 from kaslite.dashboard.web.files import STATIC, static_file
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def sweep_report(name: str, stories: Mapping[str, Mapping[str, Any]], unreadable
 
 def _row(run: str, story: Mapping[str, Any]) -> dict[str, Any]:
     about = {name: story["run"][name] for name in ("name", "status", "problem", "started_s", "config")}
-    return {"id": run, "group": "", **about, **story["totals"]}
+    return {**story["totals"], **about, "id": run, "group": ""}  # totals may have any names
 
 
 def _worth(row: Mapping[str, Any]) -> tuple[float, float]:
@@ -73,8 +75,12 @@ def _worth(row: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _json(content: object) -> str:
-    """Return JSON that no markup can be read into: ASCII, and without the sign that every tag begins with."""
-    return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    """Return strict JSON that no markup can be read into: ASCII, and without the sign that every tag begins with."""
+    try:
+        text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    except ValueError:  # kaslite writes null for what is no number, but others write logs, too
+        text = json.dumps(from_json(to_json(content, inf_nan_mode="null")), separators=(",", ":"))
+    return text.replace("<", "\\u003c")
 
 
 def _page(shell: str, data: str) -> str:

@@ -33,8 +33,8 @@ class Series:
             column.append(value)
 
     def keep(self, stride: int) -> None:
-        """Keep the epochs that ``stride`` divides."""
-        kept = [place for place, epoch in enumerate(self.columns["epoch"]) if epoch is not None and not epoch % stride]
+        """Keep the epochs that ``stride`` divides; not what is told of none, since every stride divides 0."""
+        kept = [place for place, epoch in enumerate(self.columns["epoch"]) if epoch and not epoch % stride]
         self.columns = {name: [column[place] for place in kept] for name, column in self.columns.items()}
 
     def since(self, length: int) -> Columns:

@@ -89,10 +89,9 @@ class Story:
         self._marks: list[dict[str, Any]] = []
         self._decisions: list[dict[str, Any]] = []
 
-    @property
-    def wants_readings(self) -> bool:
-        """Whether the seeds' readings of the next epoch are more than it keeps: if not, they need not be read."""
-        return (self._view.totals.epochs + 1) % self._reading_stride == 0
+    def wants_readings(self, epoch: int) -> bool:
+        """Say whether it keeps the seeds' readings of an epoch: if not, they need not be read."""
+        return epoch % self._reading_stride == 0
 
     @property
     def status(self) -> str:
@@ -180,7 +179,7 @@ class Story:
             "planned_epochs": totals.planned_epochs,
             "started_s": totals.started_s,
             "last_s": totals.last_s,
-            "problem": config.get("problem_type"),
+            "problem": totals.problem,
             "thought": self._view.thought,
             "config": config,
             "versions": {} if started is None else started.versions,

@@ -26,6 +26,7 @@ LONGEST_LINE = 1 << 24
 
 _HEAD = 128  # bytes, by which a log is known again: they tell when its run began
 _EPOCH, _SEEDS = b'"type":"epoch_completed"', b'"seeds":['
+_NUMBER = re.compile(rb'\{"epoch":(\d{1,18}),')
 _BEGINNING = 200  # bytes of a line in which its type stands
 _AFTER_SEEDS = re.compile(rb'\](?:,"train_flops":(?:\d+|null))?\}')
 
@@ -50,12 +51,12 @@ class LogTail:
         self._head = b""
         self._begin()
 
-    def new(self, wants_readings: Callable[[], bool] = lambda: True) -> Iterator[Event | Rewound]:
+    def new(self, wants_readings: Callable[[int], bool] = lambda _: True) -> Iterator[Event | Rewound]:
         """Yield the events of the lines that were completed since the last call; a last line without its end waits.
 
         Args:
-            wants_readings: asked before each epoch; if it says no, the epoch comes without the readings of its seeds, if it is
-                not the last of those that are read at once.
+            wants_readings: asked with the number of each epoch; if it says no, the epoch comes without the readings of its
+                seeds, if it is not the last of those that are read at once.
 
         Raises:
             StorageError: if the file cannot be read, or if a line is not an event; then nothing after it is ever told.
@@ -74,16 +75,17 @@ class LogTail:
         self._offset = self._number = self._last = 0  # bytes and lines that were read; sequence of what was told last
         self._resumed = resumed or []  # where the run is known to have been resumed: (number of the line, last valid sequence)
 
-    def _read(self, log: BinaryIO, size: int, wants_readings: Callable[[], bool]) -> Iterator[Event | Rewound]:
+    def _read(self, log: BinaryIO, size: int, wants_readings: Callable[[int], bool]) -> Iterator[Event | Rewound]:
         head = log.read(_HEAD)
         if self._offset and (size < self._offset or not head.startswith(self._head)):
             self._begin()
             yield Rewound()
         self._head = head
         while lines := self._whole_lines(log, size):
-            last = max((place for place, line in enumerate(lines) if _is_epoch(line)), default=None)
+            last = max((place for place, line in enumerate(lines) if _epoch_of(line) is not None), default=None)
             for place, line in enumerate(lines):
-                thin = place != last and _is_epoch(line) and not wants_readings()
+                epoch = _epoch_of(line)
+                thin = place != last and epoch is not None and not wants_readings(epoch)
                 event = parse_line(without_readings(line) if thin else line, self._path, self._number + 1)
                 if isinstance(event, RunResumed) and self._is_news(event):
                     log.seek(0)
@@ -124,5 +126,11 @@ def without_readings(line: bytes) -> bytes:
     return line[:start] + line[end:]
 
 
-def _is_epoch(line: bytes) -> bool:
-    return line.find(_EPOCH, 0, _BEGINNING) >= 0
+def _epoch_of(line: bytes) -> int | None:
+    """Return the number of the epoch of a line; ``None`` if it tells of something else, or does not begin as ours do.
+
+    >>> _epoch_of(b'{"epoch":3,"sequence":9,"timestamp":0.0,"type":"epoch_completed"}'), _epoch_of(b"{}")
+    (3, None)
+    """
+    number = _NUMBER.match(line)
+    return int(number[1]) if number and line.find(_EPOCH, 0, _BEGINNING) >= 0 else None

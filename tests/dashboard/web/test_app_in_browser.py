@@ -10,6 +10,7 @@ from kaslite.telemetry.sinks.jsonl import JsonlLog
 from tests.blends import blending_run
 from tests.browser import WIDTHS, chromium, clean_page
 from tests.dashboard.test_fold import START, epoch, reading
+from tests.event_logs import small_run, write
 from tests.hostile import IMAGE, SCRIPT, hostile_events
 from tests.live_page import served
 
@@ -100,6 +101,35 @@ def test_a_tab_that_is_hidden_lets_go_of_its_connection_until_it_is_seen(browser
         assert page.evaluate(HIDE_AND_SEEK) == ["close", "open"]
 
 
+DRAWN_TWICE = """async () => {
+  const told = [];
+  const pause = (pause_ms) => new Promise((resolve) => setTimeout(resolve, pause_ms));
+  const ask = kaslite.paced(async () => {
+    told.push("begins");
+    await pause(30);
+    told.push("ends");
+    if (told.length === 2) throw new Error("this one fails");
+  }, 0);
+  ask();
+  while (!told.length) await pause(1);
+  ask();
+  ask();
+  while (told.length < 4) await pause(1);
+  await pause(60);
+  return told;
+}"""
+
+
+def test_drawings_come_one_after_the_other_and_one_that_fails_is_told_and_is_not_the_last(browser, server):
+    page = browser.new_page()
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(server)
+    assert page.evaluate(DRAWN_TWICE) == ["begins", "ends", "begins", "ends"]
+    assert ["this one fails" in fault for fault in faults] == [True]
+    page.close()
+
+
 @pytest.mark.usefixtures("log")
 def test_when_the_server_is_gone_the_page_says_so(browser, tmp_path):
     page = browser.new_page()
@@ -140,6 +170,21 @@ def test_a_hostile_run_is_shown_as_text(browser, server):
         assert page.inner_text("h1") == NAME
         page.evaluate("Plotly.Fx.hover(document.querySelector('#lifelines .plot'), [{curveNumber: 0, pointNumber: 0}])")
         assert SCRIPT in page.locator("#lifelines .hoverlayer").text_content()
+
+
+def test_settings_and_results_may_have_the_names_and_parts_of_objects(browser, tmp_path):
+    odd = {"constructor": 1, "__proto__": 2, "problem_type": {"show": {"toString": 1}}, "x": {"toString": 1, "valueOf": 1}}
+    write(tmp_path / "odd" / "events.jsonl", small_run("odd", metrics={"toString": 5, "best_accuracy": 0.5}, **odd))
+    write(tmp_path / "usual" / "events.jsonl", small_run("costs $5, $6", metrics={"best_accuracy": 0.5}))
+    with served(tmp_path) as address:
+        server = f"http://127.0.0.1:{address.port}"
+        with clean_page(browser, f"{server}/compare?run=usual&run=odd") as page:
+            assert texts(page, "#differences tr:has-text('constructor') td") == ["constructor", "-", "1"]
+            assert texts(page, "#differences tr:has-text('__proto__') td") == ["__proto__", "-", "2"]
+            assert page.locator("[data-name='toString']").all_inner_texts() == ["-", "5"]
+        for path in ("/", "/sweep"):
+            with clean_page(browser, f"{server}{path}") as page:
+                assert page.locator("#runs tbody tr").count() == 2
 
 
 def test_a_sweep_shows_what_varies_and_what_came_of_it(browser, server):

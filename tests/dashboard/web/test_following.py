@@ -8,7 +8,7 @@ from kaslite.dashboard.story import Story
 from kaslite.dashboard.web.following import FollowedRun
 from kaslite.events import RunResumed
 from kaslite.telemetry import read_log
-from tests.event_logs import epoch, lines, reading, small_run, write, write_big
+from tests.event_logs import epoch, lines, reading, small_run, started, write, write_big
 
 
 @pytest.fixture
@@ -116,3 +116,9 @@ def test_pages_may_ask_at_the_same_time(path):
         thread.join()
     assert {len(story["curves"]["epoch"]) for story in told} <= {3, 4}
     assert len(told) == 8
+
+
+def test_of_epochs_that_do_not_count_by_one_an_even_choice_of_readings_is_told(path):
+    write(path, [started(), *(epoch(10 * number, [reading()]) for number in range(1, 1001))])
+    epochs = content(FollowedRun(path).news())["readings"]["blocks.0:0"]["epoch"]
+    assert epochs == list(range(epochs[0], 10_001, epochs[0]))

@@ -201,3 +201,14 @@ def test_500_runs_are_listed_in_less_than_a_second(tmp_path):
     begun = time.perf_counter()
     assert len(Listing(tmp_path).rows()["runs"]) == 501
     assert time.perf_counter() - begun < 1
+
+
+def test_a_folder_whose_name_is_no_text_is_named_and_does_not_hide_the_others(tmp_path):
+    write_run(tmp_path, "caf\udce9", small_run("a run"))
+    write_run(tmp_path, "b")
+    told = Listing(tmp_path).rows()
+    assert [row["id"] for row in told["runs"]] == ["b"]
+    assert [(row["id"], row["why"].partition(",")[0]) for row in told["unreadable"]] == [
+        ("caf\\udce9", "the name of this folder is no text in UTF-8")
+    ]
+    json.dumps(told, ensure_ascii=False).encode()

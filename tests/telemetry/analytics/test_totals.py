@@ -68,3 +68,11 @@ def test_after_a_rollback_the_model_is_what_it_was():
     seed = SeedRestored(layer="blocks.1", seed=0, state="dormant", blueprint_id=None, alpha=0.0)
     back = GovernorRolledBack(epoch=4, reason="inf", to_epoch=2, seeds=(seed,))
     assert totals_of(*grown, back).final_params == 10
+
+
+def test_a_config_can_hold_anything_under_the_names_of_totals():
+    begun = started()
+    odd = replace(begun, config={"problem_type": {"toString": 1}, "rng_seed": "seven"})
+    assert (totals_of(odd).problem, totals_of(odd).rng_seed) == (None, None)
+    usual = replace(begun, config={"problem_type": "spirals", "rng_seed": 7})
+    assert (totals_of(usual).problem, totals_of(usual).rng_seed) == ("spirals", 7)

@@ -66,7 +66,7 @@ class FollowedRun:
         """Read what is new, and return the status of the run and why its log cannot be read any further."""
         trouble = None
         try:
-            for event in self._tail.new(lambda: self._story.wants_readings):
+            for event in self._tail.new(lambda epoch: self._story.wants_readings(epoch)):  # noqa: PLW0108  it may become another
                 self._version += 1
                 if isinstance(event, Rewound):
                     self._story, self._stories = Story(), self._stories + 1

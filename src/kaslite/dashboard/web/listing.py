@@ -74,15 +74,17 @@ class Listing:
             try:
                 runs.append(self._row(run, with_config=group is not None))
             except (StorageError, UsageError) as error:
-                unreadable.append({"id": run, "why": str(error)})
+                unreadable.append({"id": _legible(run), "why": _legible(str(error))})
         runs.sort(key=lambda row: (-row["started_s"], row["id"]))
-        return {"results": self._results.resolve().name, "runs": runs, "unreadable": unreadable}
+        return {"results": _legible(self._results.resolve().name), "runs": runs, "unreadable": unreadable}
 
     def _ids(self) -> Iterator[str]:
         for folder in _folders_with_logs(self._results, DEEPEST):
             yield folder.relative_to(self._results).as_posix()
 
     def _row(self, run: str, *, with_config: bool) -> _Row:
+        if _legible(run) != run:
+            raise UsageError("the name of this folder is no text in UTF-8, so no address leads to it; rename the folder.")
         log = self.log_of(run)
         try:
             stamp = log.stat().st_size, log.stat().st_mtime_ns
@@ -94,6 +96,15 @@ class Listing:
             raise StorageError(f"cannot read the event log {log}: {error.strerror}.") from error
         row = known[1]
         return {**row, "id": run, "group": _group(run), "status": status_now(row["status"], log), **config}
+
+
+def _legible(name: str) -> str:
+    r"""Return a name as text: bytes that are none, which names of files may hold and JSON may not, as they are written in code.
+
+    >>> _legible("caf\udce9")
+    'caf\\udce9'
+    """
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _group(run: str) -> str:
@@ -129,7 +140,7 @@ def _summary(log: Path) -> _Row:
         "name": totals.run_name or log.parent.name,
         "status": totals.status,
         "error": totals.error,
-        "problem": None if started is None else started.config.get("problem_type"),
+        "problem": totals.problem,
         "started_s": totals.started_s,
         "last_s": totals.last_s,
     }

@@ -38,6 +38,7 @@ class RunTotals:
     """A run as the events so far tell of it; ``None`` = not measured."""
 
     run_name: str = ""
+    problem: str | None = None  # that it is trained on
     status: str = "running"  # or how it ended
     error: str | None = None  # why it failed
     phase: str | None = None
@@ -83,8 +84,7 @@ def fold_totals(totals: RunTotals, event: Event) -> RunTotals:
     totals = _with_time(totals, event)
     match event:
         case RunStarted():
-            rng_seed = event.config.get("rng_seed")
-            return replace(totals, run_name=event.run_name, host_params=event.host_params, rng_seed=rng_seed)
+            return _begun(totals, event)
         case PhaseStarted():
             return replace(totals, phase=event.phase, planned_epochs=totals.planned_epochs + event.epochs)
         case EpochCompleted():
@@ -95,6 +95,18 @@ def fold_totals(totals: RunTotals, event: Event) -> RunTotals:
             return replace(totals, status=event.status, error=event.error, metrics=event.metrics)
         case _:
             return _with_seed(totals, event)
+
+
+def _begun(totals: RunTotals, event: RunStarted) -> RunTotals:
+    """Take in what a run is; the config of somebody's own loop can hold anything under these names."""
+    problem, rng_seed = event.config.get("problem_type"), event.config.get("rng_seed")
+    return replace(
+        totals,
+        run_name=event.run_name,
+        problem=problem if isinstance(problem, str) else None,
+        host_params=event.host_params,
+        rng_seed=rng_seed if isinstance(rng_seed, int) else None,
+    )
 
 
 def _with_time(totals: RunTotals, event: Event) -> RunTotals:

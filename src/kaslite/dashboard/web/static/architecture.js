@@ -4,10 +4,10 @@
 "use strict";
 
 kaslite.MOST_ROOMY = 16; // layers with seeds; more of them say only what their seeds are
-kaslite.MOST_BOXES = 40; // from there on neighbours whose seeds are all dormant are folded away
+kaslite.MOST_BOXES = 40; // from there on what holds only dormant seeds is folded away
 
-/* Side of a square, or diameter of a circle, in pixels. */
-kaslite.size = (params) => 8 + 8 * Math.log10(Math.max(params ?? 0, 1));
+/* Side of a square, or diameter of a circle; where there are many layers all of them are drawn smaller. */
+kaslite.size = (params) => `calc(var(--scale) * ${8 + 8 * Math.log10(Math.max(params ?? 0, 1))}px)`;
 
 /* Return the root of the tree: {name, kind, params, parts, seeds}; layers that the log does not name are parts of the root. */
 kaslite.tree = ({ submodules, seeds }) => {
@@ -36,6 +36,7 @@ kaslite.drawArchitecture = (element, story) => {
   root.params = story.totals.host_params ?? null;
   const boxes = kaslite.all(root).filter((part) => part.seeds.length).length;
   const draw = { open, isTight: boxes > kaslite.MOST_ROOMY, folds: boxes > kaslite.MOST_BOXES };
+  element.className = draw.isTight ? "small" : "";
   element.replaceChildren(kaslite.sizeLegend(), kaslite.flow(root, draw));
 };
 
@@ -46,7 +47,7 @@ kaslite.flow = (part, draw) => {
   let kind = null;
   const end = () => {
     if (kind === "plain" && group.length) flow.append(kaslite.summary(group));
-    else if (kind === "dormant" && group.length > 2) flow.append(kaslite.folded(group, draw));
+    else if (kind === "dormant" && (group.length > 2 || group.some((one) => !one.seeds.length))) flow.append(kaslite.folded(group, draw));
     else flow.append(...group.map((one) => kaslite.box(one, draw)));
     group = [];
   };
@@ -110,7 +111,8 @@ kaslite.shortly = ({ name, kind }) => {
 kaslite.folded = (parts, draw) => {
   const key = parts[0].name;
   const seeds = parts.flatMap(kaslite.seedsIn).length;
-  const heading = `${key} … ${parts.at(-1).name}: ${parts.length} parts with ${seeds} dormant seeds`;
+  const names = parts.length > 1 ? `${key} … ${parts.at(-1).name}: ${parts.length} parts with ` : `${key}: `;
+  const heading = `${names}${seeds} dormant ${seeds > 1 ? "seeds" : "seed"}`;
   const details = kaslite.make("details", { class: "chip", "data-key": key }, kaslite.make("summary", {}, heading));
   const fill = () => {
     if (details.children.length > 1) return;
@@ -135,9 +137,9 @@ kaslite.seedsOf = ({ seeds }) => {
 /* A circle in the colour of the state, filled as far as alpha has come. */
 kaslite.seedDrawing = (seed) => {
   const circle = kaslite.make("span", { class: "circle" });
-  const [side, colour, fill] = [kaslite.size(seed.params), kaslite.colour(seed.state), 100 * (seed.alpha ?? 0)];
+  const [size, colour, fill] = [kaslite.size(seed.params), kaslite.colour(seed.state), 100 * (seed.alpha ?? 0)];
   Object.assign(circle.style, {
-    width: `${side}px`, height: `${side}px`, borderColor: colour,
+    width: size, height: size, borderColor: colour,
     background: `linear-gradient(to top, ${colour} ${fill}%, color-mix(in srgb, ${colour} 22%, transparent) ${fill}%)`,
   });
   const alpha = seed.alpha === null || seed.blueprint === null ? "" : ` · α ${kaslite.number(seed.alpha, 2)}`;
@@ -153,7 +155,7 @@ kaslite.seedDrawing = (seed) => {
 
 kaslite.square = (params) => {
   const square = kaslite.make("span", { class: "square" });
-  square.style.width = square.style.height = `${kaslite.size(params)}px`;
+  square.style.width = square.style.height = kaslite.size(params);
   return square;
 };
 

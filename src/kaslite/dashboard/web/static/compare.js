@@ -33,13 +33,13 @@ kaslite.totalsTable = (runs) => {
   };
   const rows = runs.map(({ id, story }) => [
     { show: kaslite.link("run", "run", id, story.run.name), by: story.run.name },
-    ...names.map((name) => cell(name, story.totals[name])),
+    ...names.map((name) => cell(name, kaslite.of(story.totals, name))),
   ]);
   return kaslite.table(["Run", ...names.map(kaslite.label)], rows);
 };
 
 kaslite.differenceTable = (runs) => {
   const configs = runs.map(({ story }) => story.run.config ?? {});
-  const rows = kaslite.differences(configs).map((name) => [name, ...configs.map((config) => kaslite.setting(config[name]))]);
+  const rows = kaslite.differences(configs).map((name) => [name, ...configs.map((config) => kaslite.setting(kaslite.of(config, name)))]);
   return kaslite.table(["Setting", ...kaslite.columns(runs)], rows, { nothing: "all settings are the same" });
 };

@@ -2,8 +2,8 @@
 "use strict";
 
 kaslite.RESULTS = [
-  "best_accuracy", "val_accuracy", "test_accuracy", "val_loss", "epochs", "final_params", "germinated", "fossilized", "culled",
-  "wall_s",
+  "best_accuracy", "val_accuracy", "test_accuracy", "test_r2", "val_loss", "epochs", "final_params", "germinated", "fossilized",
+  "culled", "wall_s",
 ];
 
 kaslite.link = (page, name, id, text) =>
@@ -14,13 +14,19 @@ kaslite.runLink = (run) => kaslite.link("run", "run", run.id, run.name);
 /* A number of a run as a cell: sorted by the number, shown as a text. */
 kaslite.totalCell = (name, value) => ({ show: kaslite.total(name, value), by: value ?? null });
 
+/* A setting as a cell: sorted by the number, or else by the text; null if it is not set. */
+kaslite.settingCell = (value) => {
+  const show = kaslite.setting(value);
+  return { show, by: value === null || typeof value === "number" ? value : show };
+};
+
 kaslite.dateCell = (seconds) => ({ show: kaslite.date(seconds), by: seconds ?? null });
 
 /* Columns of a table of runs: a heading, and what makes a cell of a run. */
 kaslite.runColumns = (runs, { link = kaslite.runLink, settings = [] } = {}) => [
   ["Run", (run) => ({ show: link(run), by: run.name })],
   ["Status", (run) => ({ show: kaslite.statusLabel(run.status), by: run.status })],
-  ...settings.map((name) => [name, (run) => ({ show: kaslite.setting(run.config?.[name]), by: run.config?.[name] ?? null })]),
+  ...settings.map((name) => [name, (run) => kaslite.settingCell(kaslite.of(run.config, name))]),
   ...kaslite.RESULTS.filter((name) => runs.some((run) => typeof run[name] === "number")).map((name) => [
     kaslite.label(name), (run) => kaslite.totalCell(name, run[name]),
   ]),
@@ -84,9 +90,10 @@ kaslite.listPage = async (root) => {
       ["Problem", (run) => run.problem ?? null], ...others, ["Sweep", (run) => run.group || null],
     ];
     const sort = { heading: "Started", down: true };
+    const nothing = (what) => (search.value.trim() ? `no ${what} is like that` : `there is no ${what} yet`);
     heading.textContent = `Runs in ${list.results}`;
-    sweeps.draw(...kaslite.sweepRows(found), { sort, nothing: "no sweep is like that" });
-    runs.draw(...kaslite.tabulate(columns, found), { sort, nothing: "no run is like that" });
+    sweeps.draw(...kaslite.sweepRows(found), { sort, nothing: nothing("sweep") });
+    runs.draw(...kaslite.tabulate(columns, found), { sort, nothing: nothing("run") });
     unreadable.replaceChildren(...kaslite.unreadable(list.unreadable));
   };
   const load = async () => {

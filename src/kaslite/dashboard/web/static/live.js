@@ -31,22 +31,23 @@ kaslite.appendTo = (columns, tails) => {
   }
 };
 
-/* Return a function that asks for a drawing: it comes soon, not more often than it can be afforded, and never in a hidden tab. */
+/* Return a function that asks for a drawing: it comes soon, not more often than it can be afforded, never in a hidden tab, and
+   never while another is made. One that fails is told on the console, and is not the last. */
 kaslite.paced = (draw, every_ms = 250) => {
-  let [isWaiting, next_ms] = [false, 0];
-  const now = async () => {
-    await kaslite.loaded;
+  let [isWaiting, next_ms, last] = [false, 0, kaslite.loaded];
+  const turn = async () => {
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, next_ms - performance.now())));
     isWaiting = false;
     if (document.hidden) return; // it is asked for again when the tab is seen
     const started_ms = performance.now();
-    draw();
+    await draw().catch(reportError);
     const ended_ms = performance.now();
     next_ms = ended_ms + Math.max(every_ms, 3 * (ended_ms - started_ms));
   };
   const ask = () => {
     if (isWaiting) return;
     isWaiting = true;
-    setTimeout(now, Math.max(0, next_ms - performance.now()));
+    last = last.then(turn);
   };
   document.addEventListener("visibilitychange", () => document.hidden || ask());
   return ask;
@@ -61,10 +62,10 @@ kaslite.follow = (run, root) => {
     indicator.dataset.is = text;
   };
   const sayHowItStands = () => say(story ? (story.run.status === "running" ? "live" : "ended") : "connecting");
-  const draw = kaslite.paced(() => {
+  const draw = kaslite.paced(async () => {
     if (!story) return;
     show ??= kaslite.runView(root, { indicator });
-    show(story);
+    await show(story);
   });
   const take = (next) => {
     story = next;

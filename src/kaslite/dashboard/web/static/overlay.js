@@ -57,5 +57,5 @@ kaslite.overlayTrace = (story, name, title, panel, place) => ({
 /* Names of the settings that are not the same in all configs. */
 kaslite.differences = (configs) => {
   const names = [...new Set(configs.flatMap((config) => Object.keys(config ?? {})))];
-  return names.filter((name) => new Set(configs.map((config) => JSON.stringify(config?.[name] ?? null))).size > 1);
+  return names.filter((name) => new Set(configs.map((config) => JSON.stringify(kaslite.of(config, name)))).size > 1);
 };

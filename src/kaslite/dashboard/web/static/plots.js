@@ -6,6 +6,9 @@
 /* Plotly's script is the last and by far the largest, so that what is to be drawn is asked for meanwhile. */
 kaslite.loaded = new Promise((resolve) => window.addEventListener("load", resolve));
 
+/* Until what was drawn so far is on the screen; in a hidden tab that is when it is seen again. */
+kaslite.painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+
 kaslite.isNarrow = () => window.innerWidth < 640;
 
 kaslite.css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -26,7 +29,8 @@ kaslite.plot = (element, traces, layout) => {
     },
     margin: { l: 56, r: 12, t: 36, b: 36 },
   };
-  const options = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  const removed = ["select2d", "lasso2d", "autoScale2d"];
+  const options = { responsive: true, displaylogo: false, typesetMath: false, modeBarButtonsToRemove: removed };
   return Plotly.react(element, traces, { ...base, ...layout }, options);
 };
 

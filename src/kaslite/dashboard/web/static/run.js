@@ -3,7 +3,8 @@
    Not for: where the story comes from. */
 "use strict";
 
-/* Make the sections and return the function that draws a story into them, as often as there is news. */
+/* Make the sections and return the function that draws a story into them, as often as there is news: first what is seen first,
+   and the rest once that is on the screen, since the lifelines of many seeds take as long as all else. */
 kaslite.runView = (root, { indicator = null } = {}) => {
   const header = kaslite.make("header");
   const section = (id, title, ...content) => kaslite.make("section", { id }, kaslite.make("h2", {}, title), content);
@@ -27,11 +28,12 @@ kaslite.runView = (root, { indicator = null } = {}) => {
   );
   const changed = kaslite.changes();
 
-  return (story) => {
+  return async (story) => {
     document.title = `${story.run.name || "a run"} - kaslite`;
     header.replaceChildren(...kaslite.runHeader(story.run, indicator));
     at.totals.replaceChildren(kaslite.totalsList(story.totals));
     kaslite.drawCurves(at.curves, story);
+    await kaslite.painted();
     kaslite.drawArchitecture(at.architecture, story);
     kaslite.drawLifelines(at.lifelines, story);
     at.asleep.textContent = kaslite.asleep(story);
@@ -60,7 +62,7 @@ kaslite.changes = () => {
 
 kaslite.runHeader = (run, indicator) => {
   const planned = run.planned_epochs ? ` / ${kaslite.grouped(run.planned_epochs)}` : "";
-  const bar = kaslite.make("progress", { max: run.planned_epochs || 1, value: run.epoch ?? 0, "aria-label": "epochs" });
+  const bar = planned && kaslite.make("progress", { max: run.planned_epochs, value: run.epoch ?? 0, "aria-label": "epochs" });
   const epoch = `epoch ${kaslite.grouped(run.epoch ?? 0)}${planned}`;
   const facts = [run.problem, run.phase, epoch, `started ${kaslite.date(run.started_s)}`].filter(Boolean);
   const told = facts.map((fact) => kaslite.make("span", {}, fact));

@@ -12,10 +12,10 @@ kaslite.PAGES = {
 kaslite.report = async (root, data) => {
   await kaslite.loaded;
   if (data.kind === "run") return kaslite.runView(root)(data.story);
-  const storyOf = (run) => data.stories[run.id] ?? null;
+  const storyOf = (run) => kaslite.of(data.stories, run.id);
   const link = (run) => (storyOf(run) ? kaslite.make("a", { href: `#${encodeURIComponent(run.id)}` }, run.name) : run.name);
   const show = () => {
-    const story = data.stories[decodeURIComponent(location.hash.slice(1))];
+    const story = kaslite.of(data.stories, decodeURIComponent(location.hash.slice(1)));
     if (!story) return kaslite.sweepView(root, data, { link, storyOf });
     const view = kaslite.make("div");
     root.replaceChildren(kaslite.make("p", {}, kaslite.make("a", { href: "#" }, `← sweep ${data.name}`)), view);

@@ -73,5 +73,8 @@ kaslite.make = (tag, attributes = {}, ...children) => {
   return element;
 };
 
+/* What a log has under a name that it chose itself, which may be one that every object has; null if there is nothing. */
+kaslite.of = (record, name) => (record && Object.hasOwn(record, name) ? record[name] : null);
+
 /* A text of less weight. */
 kaslite.muted = (text, tag = "span") => kaslite.make(tag, { class: "muted" }, text);
