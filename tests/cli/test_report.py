@@ -70,3 +70,11 @@ def test_without_plotly_it_is_said_how_to_get_it(results, monkeypatch, capsys):
     assert call(["report", str(results / "a_run")]) == 2
     assert "install it with `pip install 'kaslite[web]'`" in capsys.readouterr().err
     assert not (results / "a_run" / "report.html").exists()
+
+
+def test_a_log_without_events_is_no_report(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "events.jsonl").touch()
+    assert call(["report", str(tmp_path / "empty")]) == 1
+    assert "no event was written to" in capsys.readouterr().err
+    assert not (tmp_path / "empty" / "report.html").exists()

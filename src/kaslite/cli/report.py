@@ -82,9 +82,12 @@ def _story(log: Path) -> dict[str, Any]:
     from kaslite.dashboard.web.liveness import status_now
     from kaslite.telemetry import read_log
 
-    story = Story()
+    story, is_begun = Story(), False
     for event in read_log(log):
         story.take(event)
+        is_begun = True
+    if not is_begun:
+        raise StorageError(f"no event was written to {log} yet.")
     whole = story.whole()
     whole["run"]["status"] = status_now(story.status, log)
     return whole

@@ -193,5 +193,5 @@ def test_a_sweep_shows_what_varies_and_what_came_of_it(browser, server):
         assert {"problem_type", "best accuracy"} < set(texts(page, "#runs th"))
         page.wait_for_selector("#curves .scatterlayer .trace", state="attached")
         assert page.locator("#curves .line").count() == 2
-        page.click("#runs a:text('spirals')")
+        page.click("#runs a:has-text('spirals')")
         page.wait_for_selector("#decisions tbody tr")

@@ -4,10 +4,15 @@
 kaslite.comparePage = async (root) => {
   const asked = new URLSearchParams(location.search).getAll("run");
   const ids = asked.slice(0, kaslite.MOST_DRAWN);
-  const stories = await Promise.all(ids.map((id) => kaslite.fetchJson(`/api/run?run=${encodeURIComponent(id)}`)));
-  const runs = stories.map((story, place) => ({ id: ids[place], story }));
+  const storyOf = (id) => kaslite.fetchJson(`/api/run?run=${encodeURIComponent(id)}`).catch((error) => error);
+  const found = (await Promise.all(ids.map(storyOf))).map((story, place) => ({ id: ids[place], story }));
+  const runs = found.filter(({ story }) => !(story instanceof Error));
+  if (!runs.length) throw found[0]?.story ?? new Error("no run is given; choose some in the list.");
   const left = asked.length - ids.length;
-  const note = left > 0 ? kaslite.muted(`The first ${ids.length} runs are shown; ${left} are left out.`, "p") : null;
+  const note = [
+    ...found.filter(({ story }) => story instanceof Error).map(({ story }) => kaslite.muted(story.message, "p")),
+    left > 0 ? kaslite.muted(`The first ${ids.length} runs are shown; ${left} are left out.`, "p") : null,
+  ];
   await kaslite.loaded;
   kaslite.compareView(root, runs, note);
 };
@@ -23,7 +28,7 @@ kaslite.compareView = (root, runs, note) => {
   kaslite.drawOverlay(plot, runs);
 };
 
-kaslite.columns = (runs) => runs.map(({ story }) => story.run.name);
+kaslite.columns = (runs) => runs.map(({ story }) => kaslite.shortened(story.run.name));
 
 kaslite.totalsTable = (runs) => {
   const names = [...new Set(runs.flatMap(({ story }) => Object.keys(story.totals)))];
@@ -32,7 +37,7 @@ kaslite.totalsTable = (runs) => {
     return { show: shown, by: value };
   };
   const rows = runs.map(({ id, story }) => [
-    { show: kaslite.link("run", "run", id, story.run.name), by: story.run.name },
+    { show: kaslite.link("run", "run", id, kaslite.runName(story.run.name)), by: story.run.name },
     ...names.map((name) => cell(name, kaslite.of(story.totals, name))),
   ]);
   return kaslite.table(["Run", ...names.map(kaslite.label)], rows);

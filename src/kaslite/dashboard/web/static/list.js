@@ -9,7 +9,7 @@ kaslite.RESULTS = [
 kaslite.link = (page, name, id, text) =>
   kaslite.make("a", { href: `/${page}?${name}=${encodeURIComponent(id)}` }, text || "(no name)");
 
-kaslite.runLink = (run) => kaslite.link("run", "run", run.id, run.name);
+kaslite.runLink = (run) => kaslite.link("run", "run", run.id, kaslite.runName(run.name));
 
 /* A number of a run as a cell: sorted by the number, shown as a text. */
 kaslite.totalCell = (name, value) => ({ show: kaslite.total(name, value), by: value ?? null });
@@ -76,6 +76,7 @@ kaslite.listPage = async (root) => {
   const search = kaslite.make("input", { type: "search", placeholder: hint, "aria-label": "search" });
   const compare = kaslite.make("button", { type: "button", class: "compare" });
   const [heading, unreadable, sweeps, runs] = [kaslite.make("h1"), kaslite.make("div"), kaslite.tablePlace(), kaslite.tablePlace()];
+  const count = kaslite.make("h2");
   let [list, shown] = [null, null];
 
   const choose = () => {
@@ -87,11 +88,12 @@ kaslite.listPage = async (root) => {
     const [name, ...others] = kaslite.runColumns(found);
     const columns = [
       ["Compare", (run) => kaslite.choiceCell(run, chosen, choose)], name,
-      ["Problem", (run) => run.problem ?? null], ...others, ["Sweep", (run) => run.group || null],
+      ["Problem", (run) => run.problem ?? null], ...others, ["Folder", (run) => run.id],
     ];
     const sort = { heading: "Started", down: true };
     const nothing = (what) => (search.value.trim() ? `no ${what} is like that` : `there is no ${what} yet`);
     heading.textContent = `Runs in ${list.results}`;
+    count.textContent = found.length < list.runs.length ? `Runs: ${found.length} of ${list.runs.length}` : `Runs: ${found.length}`;
     sweeps.draw(...kaslite.sweepRows(found), { sort, nothing: nothing("sweep") });
     runs.draw(...kaslite.tabulate(columns, found), { sort, nothing: nothing("run") });
     unreadable.replaceChildren(...kaslite.unreadable(list.unreadable));
@@ -111,13 +113,12 @@ kaslite.listPage = async (root) => {
     location.href = `/compare?${new URLSearchParams([...chosen].map((id) => ["run", id]))}`;
   });
   search.addEventListener("input", draw);
-  const title = (text) => kaslite.make("h2", {}, text);
   await load();
   choose();
   root.replaceChildren(
     kaslite.make("header", {}, heading, kaslite.make("p", { class: "facts" }, search, compare)),
-    kaslite.make("section", { id: "sweeps" }, title("Sweeps"), sweeps.element),
-    kaslite.make("section", { id: "runs" }, title("Runs"), runs.element), unreadable,
+    kaslite.make("section", { id: "sweeps" }, kaslite.make("h2", {}, "Sweeps"), sweeps.element),
+    kaslite.make("section", { id: "runs" }, count, runs.element), unreadable,
   );
   setTimeout(refresh, 5000);
 };

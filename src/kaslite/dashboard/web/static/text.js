@@ -23,8 +23,8 @@ kaslite.signed = (value) => (typeof value === "number" && value > 0 ? "+" : "") 
 kaslite.seconds = (value) => {
   if (typeof value !== "number") return "-";
   if (value < 60) return `${value.toFixed(1)} s`;
-  const minutes = Math.floor(value / 60);
-  return minutes < 60 ? `${minutes} min ${Math.floor(value % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const minutes = Math.floor(Math.round(value) / 60);
+  return minutes < 60 ? `${minutes} min ${Math.round(value) % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 };
 
 kaslite.date = (seconds) => {
@@ -34,11 +34,27 @@ kaslite.date = (seconds) => {
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}`;
 };
 
+/* A long name without its middle: runs differ at the end. */
+kaslite.shortened = (name) => {
+  const letters = [...name];
+  return letters.length <= kaslite.LONG ? name : `${letters.slice(0, 10).join("")}…${letters.slice(-kaslite.TAIL).join("")}`;
+};
+kaslite.LONG = 34;
+kaslite.TAIL = 11;
+
+/* Likewise as an element, which still holds all of it. */
+kaslite.runName = (name) => {
+  const letters = [...(name ?? "")];
+  if (letters.length <= kaslite.LONG) return name;
+  const begin = kaslite.make("span", { class: "begin" }, letters.slice(0, -kaslite.TAIL).join(""));
+  return kaslite.make("span", { title: name }, begin, letters.slice(-kaslite.TAIL).join(""));
+};
+
 /* A name of metrics.json as a label. */
 kaslite.label = (name) => kaslite.label.special[name] ?? name.replace(/_/g, " ");
 kaslite.label.special = {
   __proto__: null,
-  host_params: "host parameters", final_params: "final parameters", train_flops: "training FLOPs",
+  host_params: "host parameters", final_params: "parameters", train_flops: "training FLOPs",
   eval_flops: "evaluation FLOPs", wall_s: "time", rng_seed: "rng seed", test_r2: "test R²", val_r2: "val R²",
 };
 
