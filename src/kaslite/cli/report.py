@@ -58,14 +58,14 @@ def _find(run: str, results: Path) -> tuple[Path, Sequence[Path]]:
 
 
 def _run_page(folder: Path) -> str:
-    from kaslite.dashboard.report import run_report
+    from kaslite.dashboard.web.report import run_report
 
     return run_report(_story(folder / "events.jsonl"))
 
 
 def _sweep_page(folder: Path, logs: Sequence[Path]) -> str:
     """Return the page of many runs; those whose logs are damaged are named in it."""
-    from kaslite.dashboard.report import sweep_report
+    from kaslite.dashboard.web.report import sweep_report
 
     stories: dict[str, dict[str, Any]] = {}
     unreadable: dict[str, str] = {}
@@ -78,8 +78,8 @@ def _sweep_page(folder: Path, logs: Sequence[Path]) -> str:
 
 
 def _story(log: Path) -> dict[str, Any]:
-    from kaslite.dashboard.story import Story
     from kaslite.dashboard.web.liveness import status_now
+    from kaslite.dashboard.web.story import Story
     from kaslite.telemetry import read_log
 
     story, is_begun = Story(), False

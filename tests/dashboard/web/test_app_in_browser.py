@@ -195,3 +195,22 @@ def test_a_sweep_shows_what_varies_and_what_came_of_it(browser, server):
         assert page.locator("#curves .line").count() == 2
         page.click("#runs a:has-text('spirals')")
         page.wait_for_selector("#decisions tbody tr")
+
+
+def test_a_comparison_goes_on_without_a_run_that_is_missing_and_names_it(browser, server):
+    page = browser.new_page()  # the answer 404 is on its console
+    page.goto(f"{server}/compare?run=hostile&run=nowhere")
+    page.wait_for_selector("#totals table")
+    assert page.inner_text("h1") == "1 run compared"
+    assert page.locator("header .muted").inner_text().startswith("there is no run 'nowhere'")
+    page.close()
+
+
+def test_of_a_long_name_the_end_stays_in_sight(browser, server, results):
+    (run,) = (path.name for path in results.iterdir() if path.name.startswith("spirals"))
+    with clean_page(browser, f"{server}/", 390) as page:
+        link = page.locator(f"#runs a:has-text('{run}')").first
+        assert link.inner_text() == run
+        begin = link.locator(".begin")
+        assert begin.evaluate("it => it.scrollWidth > it.clientWidth")
+        assert run.endswith(link.inner_text().removeprefix(begin.inner_text()))

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from kaslite.dashboard.story import Story
 from kaslite.dashboard.web.following import FollowedRun
+from kaslite.dashboard.web.story import Story
 from kaslite.events import RunResumed
 from kaslite.telemetry import read_log
 from tests.event_logs import epoch, lines, reading, small_run, started, write, write_big

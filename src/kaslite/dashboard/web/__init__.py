@@ -1,1 +1,1 @@
-"""Pages in a browser: the files that they are made of, and where plotly's own one lies."""
+"""Runs in a browser: the story of a run, and the pages that show it, live from a server or as one file."""

@@ -22,7 +22,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from kaslite.dashboard.web.files import PLOTLY, STATIC, plotly_file
+from kaslite.dashboard.web.files import PAGE, PLOTLY, STATIC, plotly_file
 from kaslite.dashboard.web.following import FollowedRun
 from kaslite.dashboard.web.listing import Listing
 from kaslite.errors import UsageError
@@ -39,7 +39,7 @@ PAUSE_S = 0.25
 PING_S = 15.0
 """After which a page that is told nothing is told so."""
 
-_PAGES = {"/": "index.html", "/run": "run.html", "/compare": "compare.html", "/sweep": "sweep.html"}
+_PAGES = ("/", "/run", "/compare", "/sweep")  # one file, whose script looks at the address
 _NAMES = ["127.0.0.1", "localhost"]
 _HEADERS = {
     # Plotly styles what it draws in place, and makes its pictures to download from blobs.
@@ -61,7 +61,7 @@ def live_page(results: Path, closing: Callable[[], bool] = lambda: False) -> Sta
     """
     return Starlette(
         routes=[
-            *(Route(path, _page(name), methods=["GET"]) for path, name in _PAGES.items()),
+            *(Route(path, _page, methods=["GET"]) for path in _PAGES),
             Route(f"/static/{PLOTLY}", _plotly, methods=["GET"]),
             Mount("/static", StaticFiles(directory=STATIC)),
             *_Api(results, closing).routes,
@@ -135,8 +135,8 @@ class _Headers:
         await self._app(scope, receive, send_with_headers)
 
 
-def _page(name: str) -> Callable[[Request], Response]:
-    return lambda _: FileResponse(STATIC / name)
+def _page(_: Request) -> Response:
+    return FileResponse(STATIC / PAGE)
 
 
 def _plotly(_: Request) -> Response:

@@ -11,6 +11,7 @@ from pathlib import Path
 from kaslite.errors import UsageError
 
 STATIC = Path(__file__).parent / "static"
+PAGE = "page.html"
 PLOTLY = "plotly.min.js"
 
 

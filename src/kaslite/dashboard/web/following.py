@@ -6,8 +6,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from kaslite.dashboard.story import Cursor, Story
 from kaslite.dashboard.web.liveness import status_now
+from kaslite.dashboard.web.story import Cursor, Story
 from kaslite.errors import StorageError
 from kaslite.telemetry.log_tail import LogTail, Rewound
 

@@ -19,8 +19,9 @@ kaslite.comparePage = async (root) => {
 
 kaslite.compareView = (root, runs, note) => {
   const plot = kaslite.make("div");
+  document.title = `${runs.length} runs compared - kaslite`;
   root.replaceChildren(
-    ...[kaslite.make("header", {}, kaslite.make("h1", {}, `${runs.length} runs compared`), note)],
+    ...[kaslite.make("header", {}, kaslite.make("h1", {}, `${runs.length} ${runs.length === 1 ? "run" : "runs"} compared`), note)],
     kaslite.make("section", { id: "curves" }, kaslite.make("h2", {}, "Curves"), plot),
     kaslite.make("section", { id: "totals" }, kaslite.make("h2", {}, "Totals"), kaslite.totalsTable(runs)),
     kaslite.make("section", { id: "differences" }, kaslite.make("h2", {}, "Settings that differ"), kaslite.differenceTable(runs)),

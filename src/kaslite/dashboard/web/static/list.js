@@ -93,6 +93,7 @@ kaslite.listPage = async (root) => {
     const sort = { heading: "Started", down: true };
     const nothing = (what) => (search.value.trim() ? `no ${what} is like that` : `there is no ${what} yet`);
     heading.textContent = `Runs in ${list.results}`;
+    document.title = `${list.results} - kaslite`;
     count.textContent = found.length < list.runs.length ? `Runs: ${found.length} of ${list.runs.length}` : `Runs: ${found.length}`;
     sweeps.draw(...kaslite.sweepRows(found), { sort, nothing: nothing("sweep") });
     runs.draw(...kaslite.tabulate(columns, found), { sort, nothing: nothing("run") });

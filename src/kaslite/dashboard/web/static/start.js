@@ -1,11 +1,11 @@
-/* Where a page begins: a report with its data in it, or one of the live pages. */
+/* Where a page begins: a report with its data in it, or else the live page of its address. */
 "use strict";
 
 kaslite.PAGES = {
-  list: kaslite.listPage,
-  compare: kaslite.comparePage,
-  sweep: kaslite.sweepPage,
-  run: (root) => kaslite.follow(new URLSearchParams(location.search).get("run") ?? "", root),
+  "/": kaslite.listPage,
+  "/compare": kaslite.comparePage,
+  "/sweep": kaslite.sweepPage,
+  "/run": (root) => kaslite.follow(new URLSearchParams(location.search).get("run") ?? "", root),
 };
 
 /* A report of a run, or of a sweep whose runs are reached by the part of the address after "#". */
@@ -29,7 +29,7 @@ kaslite.start = async () => {
   const root = document.querySelector("main");
   const data = document.getElementById("data");
   try {
-    await (data ? kaslite.report(root, JSON.parse(data.textContent)) : kaslite.PAGES[document.body.dataset.page](root));
+    await (data ? kaslite.report(root, JSON.parse(data.textContent)) : kaslite.PAGES[location.pathname](root));
   } catch (error) {
     root.replaceChildren(kaslite.make("p", { class: "error" }, `This cannot be shown: ${error.message}`));
     throw error;

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from kaslite.dashboard import story as module
 from kaslite.dashboard.fold import RunView, fold
-from kaslite.dashboard.story import Story
+from kaslite.dashboard.web import story as module
+from kaslite.dashboard.web.story import Story
 from kaslite.events import DecisionMade, RunStarted, Submodule, from_line, to_line
 from kaslite.telemetry import read_log
 from tests.blends import blending_run

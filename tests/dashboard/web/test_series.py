@@ -1,4 +1,4 @@
-from kaslite.dashboard.series import Series
+from kaslite.dashboard.web.series import Series
 
 
 def series_of(epochs):

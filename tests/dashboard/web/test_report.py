@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from kaslite.dashboard import report
-from kaslite.dashboard.report import run_report, sweep_report
-from kaslite.dashboard.story import Story
+from kaslite.dashboard.web import report
+from kaslite.dashboard.web.report import run_report, sweep_report
+from kaslite.dashboard.web.story import Story
 from kaslite.events import RunStarted, SeedGerminated, SeedStateChanged, Submodule
 from kaslite.telemetry import read_log
 from tests.blends import blending_run

@@ -1,4 +1,4 @@
-from kaslite.dashboard.lifelines import Lifelines
+from kaslite.dashboard.web.lifelines import Lifelines
 from kaslite.events import GovernorRolledBack, SeedRestored
 from tests.course import moved
 

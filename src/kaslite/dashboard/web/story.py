@@ -17,8 +17,8 @@ from kaslite.dashboard.blueprints import HEADINGS as BLUEPRINT_HEADINGS
 from kaslite.dashboard.blueprints import TITLE as BLUEPRINT_TITLE
 from kaslite.dashboard.blueprints import blueprint_rows
 from kaslite.dashboard.fold import RunView, fold
-from kaslite.dashboard.lifelines import Lifelines
-from kaslite.dashboard.series import Series
+from kaslite.dashboard.web.lifelines import Lifelines
+from kaslite.dashboard.web.series import Series
 from kaslite.events import (
     BlendCompleted,
     BlendStrategyChosen,

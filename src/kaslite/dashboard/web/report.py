@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json, to_json
 
-from kaslite.dashboard.web.files import STATIC, static_file
+from kaslite.dashboard.web.files import PAGE, STATIC, static_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ def run_report(story: Mapping[str, Any]) -> str:
     Args:
         story: as `Story.whole` tells it.
     """
-    return _page("run.html", _json({"kind": "run", "story": story}))
+    return _page(_json({"kind": "run", "story": story}))
 
 
 def sweep_report(name: str, stories: Mapping[str, Mapping[str, Any]], unreadable: Mapping[str, str]) -> str:
@@ -60,7 +60,7 @@ def sweep_report(name: str, stories: Mapping[str, Mapping[str, Any]], unreadable
         "runs": rows,
         "unreadable": [{"id": run, "why": unreadable[run]} for run in unreadable],
     }
-    return _page("sweep.html", f'{_json(about)[:-1]},"stories":{{{",".join(texts)}}}}}')
+    return _page(f'{_json(about)[:-1]},"stories":{{{",".join(texts)}}}}}')
 
 
 def _row(run: str, story: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,9 +83,9 @@ def _json(content: object) -> str:
     return text.replace("<", "\\u003c")
 
 
-def _page(shell: str, data: str) -> str:
+def _page(data: str) -> str:
     """Return a page of the live server with everything in it, and what forbids it to reach out."""
-    page = (STATIC / shell).read_text(encoding="utf-8")
+    page = (STATIC / PAGE).read_text(encoding="utf-8")
     scripts = {name: _script(name) for name in _SCRIPT.findall(page)}
     policy = f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts.values())}">'
     page = page.replace('<meta charset="utf-8">', f'<meta charset="utf-8">\n{policy}', 1)
