@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-CHUNK = 1 << 20
+CHUNK = 1 << 22
 """Bytes that are read at once."""
 LONGEST_LINE = 1 << 24
 """Bytes; what goes on without an end for longer is no line."""

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 MOST_EPOCHS = 20_000
 """Points of a curve."""
-MOST_READINGS = 300
+MOST_READINGS = 200
 """Points of a seed's curves."""
 
 _CURVES = ("train_loss", "val_loss", "val_accuracy", "best_accuracy", "learning_rate", "epoch_duration_s")
