@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kaslite.cli.output import Output
 from kaslite.errors import StorageError, UsageError
@@ -31,11 +31,12 @@ def report(
     results_dir
         Folder that holds the runs.
     """
+    from kaslite.dashboard.web.report import report_of_run, report_of_runs
     from kaslite.whole_file import write_whole
 
     folder, logs = _find(run, results_dir)
     path = output or folder / "report.html"
-    page = _sweep_page(folder, logs) if logs else _run_page(folder)
+    page = report_of_runs(folder.resolve().name, logs) if logs else report_of_run(folder / "events.jsonl")
     try:
         write_whole(path, page)
     except OSError as error:
@@ -55,39 +56,3 @@ def _find(run: str, results: Path) -> tuple[Path, Sequence[Path]]:
         return RunDirectory.find(run, results).path, ()
     except UsageError as error:
         raise UsageError(str(error).replace("there is no run", "there is no run, and no folder that holds runs,", 1)) from error
-
-
-def _run_page(folder: Path) -> str:
-    from kaslite.dashboard.web.report import run_report
-
-    return run_report(_story(folder / "events.jsonl"))
-
-
-def _sweep_page(folder: Path, logs: Sequence[Path]) -> str:
-    """Return the page of many runs; those whose logs are damaged are named in it."""
-    from kaslite.dashboard.web.report import sweep_report
-
-    stories: dict[str, dict[str, Any]] = {}
-    unreadable: dict[str, str] = {}
-    for log in logs:
-        try:
-            stories[log.parent.name] = _story(log)
-        except StorageError as error:
-            unreadable[log.parent.name] = str(error)
-    return sweep_report(folder.resolve().name, stories, unreadable)
-
-
-def _story(log: Path) -> dict[str, Any]:
-    from kaslite.dashboard.web.liveness import status_now
-    from kaslite.dashboard.web.story import Story
-    from kaslite.telemetry import read_log
-
-    story, is_begun = Story(), False
-    for event in read_log(log):
-        story.take(event)
-        is_begun = True
-    if not is_begun:
-        raise StorageError(f"no event was written to {log} yet.")
-    whole = story.whole()
-    whole["run"]["status"] = status_now(story.status, log)
-    return whole

@@ -15,9 +15,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import from_json, to_json
 
 from kaslite.dashboard.web.files import PAGE, STATIC, static_file
+from kaslite.dashboard.web.liveness import status_now
+from kaslite.dashboard.web.story import Story
+from kaslite.errors import StorageError
+from kaslite.telemetry import read_log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
 MOST_BYTES = 16_000_000
 """Of the stories in the report of a sweep; of runs for which there is no room there is a row."""
@@ -26,6 +31,44 @@ _CLOSED = "base-uri 'none'; form-action 'none'"
 _STYLE = re.compile(r'<link rel="stylesheet" href="/static/([\w.]+)">')
 _SCRIPT = re.compile(r'<script src="/static/([\w.]+)"></script>')
 _NAVIGATION = re.compile(r"<nav>.*?</nav>")
+
+
+def report_of_run(log: Path) -> str:
+    """Return the report of the run that a log tells of.
+
+    Raises:
+        StorageError: if the log cannot be read, or holds no event.
+    """
+    return run_report(_told(log))
+
+
+def report_of_runs(name: str, logs: Sequence[Path]) -> str:
+    """Return the report of several runs by their logs; those that cannot be read are named in it.
+
+    Args:
+        name: of the sweep.
+        logs: each in a folder of its own, whose name tells the run from the others.
+    """
+    stories: dict[str, dict[str, Any]] = {}
+    unreadable: dict[str, str] = {}
+    for log in logs:
+        try:
+            stories[log.parent.name] = _told(log)
+        except StorageError as error:
+            unreadable[log.parent.name] = str(error)
+    return sweep_report(name, stories, unreadable)
+
+
+def _told(log: Path) -> dict[str, Any]:
+    story, is_begun = Story(), False
+    for event in read_log(log):
+        story.take(event)
+        is_begun = True
+    if not is_begun:
+        raise StorageError(f"no event was written to {log} yet.")
+    whole = story.whole()
+    whole["run"]["status"] = status_now(story.status, log)
+    return whole
 
 
 def run_report(story: Mapping[str, Any]) -> str:
